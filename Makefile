@@ -1,0 +1,77 @@
+# squarecloud for Lua.  Users install the rock; this file is for developers.
+#   make         build in place             make demo   the main job, end to end
+#   make test    install what is missing, then build and run all specs
+#   make check   the same, installing nothing
+
+LUA     ?= lua5.4
+PREFIX  ?= /usr/local
+B        = build
+CFLAGS  ?= -O2 -g
+WARN     = -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
+           -Wstrict-prototypes -Wmissing-prototypes -Werror
+ALL_CF   = -std=c11 -fPIC $(WARN) $(shell pkg-config --cflags lua5.4) $(CFLAGS)
+LIBS     = -lcurl -lzip -lpthread -ldl
+SRC     := $(sort $(wildcard csrc/*.c csrc/*/*.c))
+OBJ      = $(SRC:%.c=$B/%.o)
+PROBES   = $(patsubst spec/support/%.c,$B/%.so,$(wildcard spec/support/*_probe.c))
+CORE     = $B/squarecloud/core.so
+RUN      = eval "$$($(MAKE) -s --no-print-directory env B=$B)";
+SPECS   ?= spec
+BUSTED   = $(RUN) $(PRELOAD) $(LUA) "$$(command -v busted)" --cpath="$B/?.so"
+SANITIZE = -fsanitize=address,undefined -fno-omit-frame-pointer
+
+all: $(CORE)
+
+$(CORE): $(OBJ)
+	@mkdir -p $(@D)
+	@echo "  LINK $@"
+	@$(CC) -shared $(CFLAGS) $(LDFLAGS) -o $@ $(OBJ) $(LIBS)
+
+$B/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC $<"
+	@$(CC) $(ALL_CF) -MMD -MP -c -o $@ $<
+
+$B/%_probe.so: spec/support/%_probe.c $(OBJ)
+	@echo "  LINK $@"
+	@$(CC) $(ALL_CF) -shared $(LDFLAGS) -o $@ $< $(OBJ) $(LIBS)
+
+deps:
+	@sh spec/support/deps.sh
+
+demo: deps
+	@$(MAKE) -s all && $(RUN) $(LUA) spec/examples/demo.lua
+
+check: all $(PROBES)
+	@$(BUSTED) $(SPECS)
+
+test: deps
+	@$(MAKE) check
+
+lint: all
+	@sh spec/support/lint.sh "$(ALL_CF)"
+
+asan:
+	$(MAKE) check B=build/asan CFLAGS="-O1 -g $(SANITIZE)" PRELOAD="env \
+	  LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
+	  LSAN_OPTIONS=suppressions=spec/support/lsan.supp:print_suppressions=0"
+
+bench: all
+	@$(RUN) sh spec/bench/run.sh "$(CC)"
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/lib/lua/5.4/squarecloud
+	install -m 755 $(CORE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/squarecloud/
+	cd lua && find . -name '*.lua' -exec install -D -m 644 {} \
+	  $(DESTDIR)$(PREFIX)/share/lua/5.4/{} \;
+
+env:
+	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}'"
+	@echo "export LUA_CPATH='$(abspath $B)/?.so;$${LUA_CPATH:-;}'"
+	@echo "export PATH='$(CURDIR)/lua/bin':\"\$$PATH\""
+
+clean:
+	rm -rf build
+
+-include $(OBJ:.o=.d)
+.PHONY: all deps demo check test lint asan bench install env clean

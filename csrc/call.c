@@ -1,0 +1,169 @@
+/*
+ * call.c - see call.h: how a method waits.
+ *
+ *   method -> sq_call_run -> drive: handle what came; done? -> finish
+ *                              ^                   not yet
+ *                              +--- wait <------------+
+ *
+ * Everything a method does after its operation lies in `finish`, so that one
+ * way of waiting serves every method.
+ */
+#include "call.h"
+
+#include <lauxlib.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "error.h"
+
+#define CALL "squarecloud.Call"
+
+/* ---- releasing -------------------------------------------------------- */
+
+static void drop_op(struct sq_op **op) {
+  struct sq_op *mine = *op;
+  *op = NULL;
+  if (mine) sq_op_release(mine);
+}
+
+static void release(struct sq_call *call) {
+  sq_link_leave(&call->ready);
+  sq_link_leave(&call->siblings);
+  drop_op(&call->op);
+  drop_op(&call->after);
+  sq_state_settle(call->state);
+}
+
+/* Serves __close and __gc; a second time does nothing. */
+static int mm_close(lua_State *L) {
+  struct sq_call *call = lua_touserdata(L, 1);
+  if (call->state) release(call);
+  call->state = NULL;
+  return 0;
+}
+
+void sq_call_setup(lua_State *L) {
+  static const luaL_Reg metamethods[] = {
+      {"__close", mm_close}, {"__gc", mm_close}, {NULL, NULL}};
+  if (luaL_newmetatable(L, CALL)) luaL_setfuncs(L, metamethods, 0);
+  lua_pop(L, 1);
+}
+
+void sq_call_abandon(struct sq_call *call) {
+  call->closed = true;
+  drop_op(&call->op);
+  drop_op(&call->after);
+  sq_link_leave(&call->siblings);
+}
+
+/* ---- driving ---------------------------------------------------------- */
+
+struct sq_call *sq_call_push(lua_State *L, struct sq_state *state,
+                             const char *name, const char *about, int keeps) {
+  keeps = lua_absindex(L, keeps);
+  struct sq_call *call = lua_newuserdatauv(L, sizeof *call, 3);
+  memset(call, 0, sizeof *call);
+  int n = snprintf(call->operation, sizeof call->operation, "%s%s", name,
+                   about[0] ? " " : "");
+  sq_show(call->operation + n, sizeof call->operation - (size_t)n, about,
+          strlen(about));
+  luaL_setmetatable(L, CALL);
+  call->state = state;
+  lua_pushvalue(L, keeps);
+  lua_setiuservalue(L, -2, SQ_CALL_KEEPS);
+  lua_toclose(L, -1);
+  return call;
+}
+
+/* Pushes what the progress function raised, when it did; true when it wants
+ * the operation to go on. */
+static bool run_progress(lua_State *L, struct sq_call *call, int index) {
+  struct sq_progress p = call->progress;
+  bool go_on = true;
+  if (lua_getiuservalue(L, index, SQ_CALL_PROGRESS) == LUA_TFUNCTION) {
+    lua_pushinteger(L, p.done);
+    if (p.total >= 0)
+      lua_pushinteger(L, p.total);
+    else
+      lua_pushnil(L);
+    lua_pushnumber(L, p.rate);
+    call->state->in_callback = true;
+    int rc = lua_pcall(L, 3, 1, 0);
+    call->state->in_callback = false;
+    if (rc != LUA_OK) lua_error(L); /* the call's __close cancels */
+    go_on = !lua_isboolean(L, -1) || lua_toboolean(L, -1);
+  }
+  lua_pop(L, 1);
+  return go_on;
+}
+
+/* Handles what came for the call.  True when it is done. */
+static bool handle(lua_State *L, struct sq_call *call, int index) {
+  unsigned events = call->events;
+  call->events = 0;
+  sq_link_leave(&call->ready);
+  if (events & SQ_EVENT_PROGRESS) {
+    if (!run_progress(L, call, index))
+      sq_op_cancel(call->op);
+    else if (call->progress.done == call->progress.total)
+      sq_op_go(call->op);
+  }
+  return (events & SQ_EVENT_DONE) != 0;
+}
+
+static int drive(lua_State *L, int index) {
+  struct sq_call *call = lua_touserdata(L, index);
+  for (;;) {
+    sq_state_collect(call->state);
+    sq_state_trace(L, call->state);
+    if (call->closed)
+      return sq_call_error(L, call, SQ_CLOSED, "the client was closed");
+    if (handle(L, call, index)) {
+      int n = call->finish(L, call, index);
+      if (n != SQ_CALL_NEXT) return n;
+    } else if (!call->events) {
+      sq_state_wait(L, call->state);
+    }
+  }
+}
+
+int sq_call_next(lua_State *L, struct sq_call *call, struct sq_op *op,
+                 sq_finish finish) {
+  struct sq_failure f;
+  drop_op(&call->op);
+  if (!op) {
+    sq_failure_set(&f, SQ_NETWORK, "out of memory");
+    return sq_error_return(L, &f, call->operation);
+  }
+  call->op = op;
+  call->finish = finish;
+  sq_op_set_user(op, call);
+  if (!sq_op_submit(call->state->engine, op, &f))
+    return sq_error_return(L, &f, call->operation);
+  return SQ_CALL_NEXT;
+}
+
+int sq_call_run(lua_State *L, int index, struct sq_op *op, sq_finish finish) {
+  struct sq_call *call = lua_touserdata(L, index);
+  int n = sq_call_next(L, call, op, finish);
+  return n == SQ_CALL_NEXT ? drive(L, lua_absindex(L, index)) : n;
+}
+
+/* ---- failing ---------------------------------------------------------- */
+
+int sq_call_failed(lua_State *L, struct sq_call *call) {
+  return sq_error_return(L, sq_op_failure(call->op), call->operation);
+}
+
+int sq_call_error(lua_State *L, struct sq_call *call, enum sq_kind kind,
+                  const char *format, ...) {
+  struct sq_failure f;
+  char text[512];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  sq_failure_set(&f, kind, "%s", text);
+  return sq_error_return(L, &f, call->operation);
+}

@@ -1,0 +1,73 @@
+/*
+ * call.h - one call of a method while it waits for the engine.
+ *
+ * A sq_call is a userdata on the stack of the function that made it, marked
+ * to be closed: whatever way the call is left, its operation is released
+ * (and so cancelled, when it goes on).  It owns the caller's reference of its
+ * operation.  User values: 1 the object that the call keeps alive (a client,
+ * a ZipFile), 2 the progress function or nil, 3 whatever `finish` needs.
+ */
+#ifndef SQ_CALL_H
+#define SQ_CALL_H
+
+#include "config.h"
+
+#include <lua.h>
+
+#include "state.h"
+
+SQ_HIDDEN_BEGIN
+
+struct sq_call;
+
+/* Called when the operation is done, with the call at `index`: pushes the
+ * method's results and gives their number, or sets the next operation by
+ * sq_call_next and gives SQ_CALL_NEXT. */
+typedef int (*sq_finish)(lua_State *L, struct sq_call *call, int index);
+enum { SQ_CALL_NEXT = -1, SQ_CALL_KEEPS = 1, SQ_CALL_PROGRESS, SQ_CALL_CONTEXT };
+
+struct sq_call {
+  struct sq_state *state;
+  struct sq_op *op;
+  sq_finish finish;
+  struct sq_link ready;  /* in the state's list */
+  struct sq_link siblings; /* in its client's list, or nowhere */
+  unsigned events;
+  bool closed; /* by its client */
+  struct sq_progress progress;
+  char operation[160]; /* "restore_snapshot a1", fit to be shown */
+
+  /* for `finish` */
+  const void *endpoint;
+  bool database;
+  struct sq_op *after; /* the operation to run behind this one */
+  int64_t when;        /* a time for a default file name */
+};
+
+void sq_call_setup(lua_State *L);
+
+/* Pushes a new call for "<name> <about>", to be closed; user value 1 is the
+ * value at `keeps`. */
+struct sq_call *sq_call_push(lua_State *L, struct sq_state *state,
+                             const char *name, const char *about, int keeps);
+
+/* Runs `op` (null: no memory) and gives the results of `finish`.  To be
+ * returned by the method at once: return sq_call_run(...). */
+int sq_call_run(lua_State *L, int index, struct sq_op *op, sq_finish finish);
+
+/* From `finish`: goes on with another operation. */
+int sq_call_next(lua_State *L, struct sq_call *call, struct sq_op *op,
+                 sq_finish finish);
+
+/* nil and the error of the call's operation. */
+int sq_call_failed(lua_State *L, struct sq_call *call);
+/* nil and an error of kind `kind` with this text. */
+int sq_call_error(lua_State *L, struct sq_call *call, enum sq_kind kind,
+                  const char *format, ...) SQ_PRINTF(4, 5);
+
+/* Ends the call from outside (its client was closed). */
+void sq_call_abandon(struct sq_call *call);
+
+SQ_HIDDEN_END
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * endpoints.h - the platform's calls as methods of the Client.
+ *
+ * An endpoint is one entry of the table in endpoints.c: its method's name,
+ * what it sends where, which options it takes, and what makes its result.
+ */
+#ifndef SQ_ENDPOINTS_H
+#define SQ_ENDPOINTS_H
+
+#include "config.h"
+
+#include <lua.h>
+
+#include "call.h"
+
+SQ_HIDDEN_BEGIN
+
+/* Adds a method for each endpoint to the table on the top. */
+void sq_endpoints_add(lua_State *L);
+
+/* Calls the endpoint's method with the client at 1 and the options table at
+ * 2, for objects that know their client and their ids. */
+int sq_endpoint_call(lua_State *L, const char *name);
+
+/* Decodes the answer of a done call and pushes its envelope; gives 0.  What
+ * is not the envelope that the API promises: pushes nil, error; gives 2. */
+int sq_answer_push(lua_State *L, struct sq_call *call);
+
+SQ_HIDDEN_END
+
+#endif

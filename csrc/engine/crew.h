@@ -1,0 +1,42 @@
+/*
+ * crew.h - threads that do what can take long: file work, ZIP work.
+ *
+ * A crew starts its threads as jobs come, up to its size.  A job lies in its
+ * operation (struct sq_op) and holds a reference to it from sq_crew_add until
+ * its `done` has been called, on the crew's thread.  The crew's state is its
+ * own and counted: a thread that is held up in a system call when the crew is
+ * stopped is left behind with it, finishes that one job, tells nobody, and
+ * frees what is left.
+ */
+#ifndef SQ_CREW_H
+#define SQ_CREW_H
+
+#include "../base/list.h"
+
+SQ_HIDDEN_BEGIN
+
+struct sq_crew;
+
+struct sq_job {
+  struct sq_link link;
+  void (*run)(struct sq_job *job);
+  void (*done)(struct sq_job *job);    /* told when the crew is still there */
+  void (*dropped)(struct sq_job *job); /* told when it is not, or never ran */
+};
+
+struct sq_crew *sq_crew_new(int threads); /* null: no memory */
+
+/* False when no thread can be had to run it (nothing is called then). */
+bool sq_crew_add(struct sq_crew *crew, struct sq_job *job);
+
+/* Drops the jobs not begun, waits at most `seconds` for the ones under way,
+ * and gives up the crew. */
+void sq_crew_stop(struct sq_crew *crew, double seconds);
+
+/* Starts a thread as all of ours are: every signal blocked, a small stack.
+ * False when it cannot be had. */
+bool sq_thread_start(void *(*run)(void *), void *arg, void *pthread);
+
+SQ_HIDDEN_END
+
+#endif

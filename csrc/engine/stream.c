@@ -1,0 +1,342 @@
+/*
+ * stream.c - one connection of a download: what it asks, what it makes of
+ * the answer, and where the bytes go.
+ *
+ * A stream owns its transfer and its buffer.  Its head and body handlers run
+ * inside libcurl and only note and write; what they noted is acted upon in
+ * on_end.
+ */
+#include "download.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../base/clock.h"
+
+enum { REDIRECTS_MAX = 5, REDIRECT_BODY_MAX = 1024 * 1024 };
+
+static struct sq_piece *piece_of(struct stream *s) {
+  return &s->download->pieces.list[s->piece];
+}
+
+static struct sq_want want_of(struct stream *s) {
+  struct download *d = s->download;
+  struct sq_piece *piece = piece_of(s);
+  struct sq_want want = {0};
+  want.ranged = d->ranges;
+  want.first = d->ranges ? piece->next : 0;
+  want.end = d->pieces.total >= 0 ? piece->end : -1;
+  want.total = d->pieces.total;
+  want.expected = d->expected;
+  want.expires = d->expires;
+  want.etag = d->etag;
+  want.pinned = d->pinned;
+  return want;
+}
+
+/* ---- inside libcurl --------------------------------------------------- */
+
+static bool is_alone(const struct stream *s) {
+  const struct download *d = s->download;
+  for (int i = 0; i < STREAMS_MAX; i++)
+    if (&d->streams[i] != s && d->streams[i].state != STREAM_IDLE) return false;
+  return true;
+}
+
+static bool take_range(struct stream *s, const struct sq_head *head) {
+  struct download *d = s->download;
+  d->ranges_seen = true;
+  if (!d->etag[0]) memcpy(d->etag, head->etag, sizeof d->etag);
+  if (d->pieces.total < 0 && s->grant.total >= 0) {
+    sq_pieces_set_total(&d->pieces, s->grant.total);
+    sq_download_sized(d);
+  }
+  return true;
+}
+
+/* Here comes all of it, whatever was asked: from this same answer on the
+ * file is that, and no range is asked for again. */
+static bool take_whole(struct stream *s, const struct sq_head *head) {
+  struct download *d = s->download;
+  if (!is_alone(s)) {
+    s->grant.verdict = SQ_VERDICT_RESTART;
+    sq_failure_set(&s->grant.failure, SQ_PROTOCOL,
+                   "the store stopped answering ranges");
+    return false;
+  }
+  d->ranges = false;
+  s->piece = 0;
+  s->fill = 0;
+  memcpy(d->etag, head->etag, sizeof d->etag);
+  sq_download_renew(d, s->grant.total);
+  return true;
+}
+
+static bool on_head(void *context, const struct sq_head *head) {
+  struct stream *s = context;
+  struct sq_want want = want_of(s);
+  sq_store_judge(&want, head, &s->grant);
+  s->judged = true;
+  switch (s->grant.verdict) {
+    case SQ_VERDICT_TAKE:
+      return take_range(s, head);
+    case SQ_VERDICT_WHOLE:
+      return take_whole(s, head);
+    case SQ_VERDICT_REDIRECT:
+    case SQ_VERDICT_ERROR:
+      return true;
+    default:
+      return false;
+  }
+}
+
+static bool flush(struct stream *s) {
+  struct sq_piece *piece = piece_of(s);
+  if (s->fill == 0) return true;
+  if (!sq_part_write(&s->download->part, s->buffer, s->fill, piece->next,
+                     &s->failure))
+    return false;
+  piece->next += (int64_t)s->fill;
+  s->fill = 0;
+  return true;
+}
+
+/* The object's first four bytes, as soon as they are there. */
+static bool check_magic(struct stream *s, size_t before) {
+  if (piece_of(s)->next != 0 || before >= 4 || s->fill < 4) return true;
+  const char *problem = sq_store_magic_problem(s->buffer, s->fill);
+  if (!problem) return true;
+  return sq_failure_set(&s->failure, SQ_INTEGRITY,
+                        "the store sent %s instead of a snapshot", problem);
+}
+
+static bool store(struct stream *s, const char *bytes, size_t n) {
+  while (n > 0) {
+    size_t room = PIECE_BYTES - s->fill, m = n < room ? n : room;
+    size_t before = s->fill;
+    memcpy(s->buffer + s->fill, bytes, m);
+    s->fill += m;
+    bytes += m;
+    n -= m;
+    if (!check_magic(s, before)) return false;
+    if (s->fill == PIECE_BYTES && !flush(s)) return false;
+  }
+  return true;
+}
+
+static enum sq_take take_bytes(struct stream *s, const char *bytes, size_t n) {
+  struct sq_piece *piece = piece_of(s);
+  int64_t left = piece->end - piece->next - (int64_t)s->fill;
+  if (s->download->holding) {
+    s->paused = true;
+    return SQ_PAUSE;
+  }
+  if (s->grant.length >= 0 && s->got + (int64_t)n > s->grant.length) {
+    sq_failure_set(&s->failure, SQ_PROTOCOL,
+                   "the store sent more bytes than it announced");
+    return SQ_STOP;
+  }
+  s->got += (int64_t)n;
+  s->satisfied = (int64_t)n >= left; /* the rest is another stream's piece */
+  if ((int64_t)n > left) n = (size_t)left;
+  if (!store(s, bytes, n)) return SQ_STOP;
+  return s->satisfied && s->grant.length != s->got ? SQ_STOP : SQ_TAKEN;
+}
+
+static enum sq_take on_body(void *context, const char *bytes, size_t n) {
+  struct stream *s = context;
+  switch (s->grant.verdict) {
+    case SQ_VERDICT_TAKE:
+    case SQ_VERDICT_WHOLE:
+      return take_bytes(s, bytes, n);
+    case SQ_VERDICT_REDIRECT:
+      s->got += (int64_t)n;
+      return s->got > REDIRECT_BODY_MAX ? SQ_STOP : SQ_TAKEN;
+    default:
+      if (s->error_body.size + n > ERROR_BYTES) return SQ_STOP;
+      return sq_buf_add(&s->error_body, bytes, n) ? SQ_TAKEN : SQ_STOP;
+  }
+}
+
+/* ---- after it --------------------------------------------------------- */
+
+static void follow(struct stream *s, const char *to) {
+  struct sq_failure f;
+  const char *problem = to ? sq_address_problem(to, false) : "says not where";
+  if (!problem && ++s->redirects > REDIRECTS_MAX) problem = "is one too many";
+  char *copy = problem ? NULL : sq_strdup(to);
+  if (!copy) {
+    sq_failure_set(&f, SQ_PROTOCOL, "the store's redirect %s",
+                   problem ? problem : "cannot be kept: out of memory");
+    sq_download_fail(s->download, &f);
+    return;
+  }
+  int redirects = s->redirects;
+  sq_stream_drop(s);
+  s->redirects = redirects;
+  s->redirected = copy;
+  sq_stream_start(s);
+}
+
+/* What the end of a body means. */
+static void end_of_body(struct stream *s, const struct sq_failure *transport) {
+  struct download *d = s->download;
+  struct sq_piece *piece = piece_of(s);
+  struct sq_failure f = *transport;
+  if (!flush(s)) {
+    sq_download_fail(d, &s->failure);
+  } else if (s->failure.kind != SQ_OK) {
+    sq_download_stream_failed(s, &s->failure);
+  } else if (s->satisfied || (f.kind == SQ_OK && s->got == s->grant.length)) {
+    sq_download_stream_done(s);
+  } else if (f.kind == SQ_OK && s->grant.length < 0 && d->pieces.total < 0) {
+    d->length_unknown = true; /* the ZIP check will tell */
+    sq_pieces_set_total(&d->pieces, piece->next);
+    sq_download_stream_done(s);
+  } else {
+    if (f.kind == SQ_OK)
+      sq_failure_set(&f, SQ_NETWORK, "the store's answer ended early");
+    sq_download_stream_failed(s, &f);
+  }
+}
+
+static void end_of_error(struct stream *s) {
+  struct sq_want want = want_of(s);
+  struct sq_failure f;
+  sq_store_error(&want, sq_transfer_head(s->transfer), s->error_body.data,
+                 s->error_body.size, (int64_t)time(NULL), &f);
+  sq_download_stream_failed(s, &f);
+}
+
+static void trace_end(struct stream *s, const struct sq_failure *transport) {
+  sq_download_trace(s->download, s->judged ? "response" : "failure",
+                    s->judged ? "" : sq_kind_name(transport->kind),
+                    sq_transfer_head(s->transfer)->status,
+                    sq_transfer_seconds(s->transfer));
+}
+
+static void on_end(void *context, const struct sq_failure *transport) {
+  struct stream *s = context;
+  struct download *d = s->download;
+  struct sq_pieces *p = &d->pieces;
+  trace_end(s, transport);
+  if (!s->judged) {
+    sq_download_stream_failed(s, transport);
+    return;
+  }
+  switch (s->grant.verdict) {
+    case SQ_VERDICT_TAKE:
+    case SQ_VERDICT_WHOLE:
+      end_of_body(s, transport);
+      break;
+    case SQ_VERDICT_DONE:
+      if (p->total < 0) sq_pieces_set_total(p, s->grant.total);
+      sq_download_stream_done(s);
+      break;
+    case SQ_VERDICT_RESTART:
+      sq_download_restart(d, &s->grant.failure);
+      break;
+    case SQ_VERDICT_REDIRECT:
+      follow(s, transport->kind == SQ_OK ? sq_transfer_redirect(s->transfer)
+                                         : NULL);
+      break;
+    case SQ_VERDICT_ERROR:
+      end_of_error(s);
+      break;
+    case SQ_VERDICT_REFUSE:
+      sq_download_stream_failed(s, &s->grant.failure);
+      break;
+  }
+}
+
+/* ---- beginning and end ------------------------------------------------ */
+
+void sq_stream_start(struct stream *s) {
+  static const struct sq_handlers handlers = {on_head, on_body, on_end};
+  struct download *d = s->download;
+  struct sq_want want = want_of(s);
+  struct sq_transfer_options o = {0};
+  struct sq_failure f;
+  char range[64];
+  if (!s->buffer) s->buffer = malloc(PIECE_BYTES);
+  if (want.end >= 0)
+    snprintf(range, sizeof range, "%" PRId64 "-%" PRId64, want.first,
+             want.end - 1);
+  else
+    snprintf(range, sizeof range, "%" PRId64 "-", want.first);
+  o.profile = &d->op.profile->options;
+  o.method = "GET";
+  o.url = s->redirected ? s->redirected : d->url;
+  o.range = want.ranged ? range : NULL;
+  o.if_range = want.ranged && sq_etag_is_strong(d->etag) ? d->etag : NULL;
+  if (!want.ranged) piece_of(s)->next = 0;
+  s->judged = s->paused = s->satisfied = false;
+  s->got = 0;
+  s->fill = 0;
+  s->error_body.size = 0;
+  s->window_at = sq_now();
+  s->window_got = 0;
+  sq_failure_clear(&s->failure);
+  if (s->buffer)
+    s->transfer =
+        sq_transfer_new(sq_op_wire(&d->op), &o, &handlers, s, &f);
+  else
+    sq_failure_set(&f, SQ_NETWORK, "out of memory");
+  if (!s->transfer) {
+    sq_download_fail(d, &f);
+    return;
+  }
+  s->state = STREAM_RUNNING;
+  d->tries++;
+  sq_download_trace(d, "request", want.ranged ? range : "", 0, -1);
+}
+
+void sq_stream_drop(struct stream *s) {
+  /* what a kept connection brought is kept; a failure to write it is not
+   * worth another one */
+  if (s->transfer && s->judged && s->failure.kind == SQ_OK &&
+      (s->grant.verdict == SQ_VERDICT_TAKE ||
+       s->grant.verdict == SQ_VERDICT_WHOLE) &&
+      !s->download->holding)
+    flush(s);
+  sq_transfer_free(s->transfer);
+  s->transfer = NULL;
+  free(s->redirected);
+  s->redirected = NULL;
+  s->redirects = 0;
+  s->fill = 0;
+  s->state = STREAM_IDLE;
+}
+
+void sq_stream_free(struct stream *s) {
+  sq_transfer_free(s->transfer);
+  free(s->redirected);
+  free(s->buffer);
+  sq_buf_free(&s->error_body);
+  memset(s, 0, sizeof *s);
+}
+
+void sq_stream_unpause(struct stream *s) {
+  if (!s->paused || !s->transfer) return;
+  s->paused = false;
+  s->window_at = sq_now();
+  s->window_got = s->got;
+  sq_transfer_unpause(s->transfer);
+}
+
+const char *sq_stream_problem(struct stream *s, int64_t now) {
+  const struct sq_profile_options *o = &s->download->op.profile->options;
+  int64_t stall = sq_nanoseconds(o->stall_timeout);
+  if (s->paused) return NULL;
+  if (now - sq_transfer_active_at(s->transfer) > stall)
+    return "no byte came for too long";
+  if (now - s->window_at < 2 * stall) return NULL;
+  int64_t least = (now - s->window_at) / SQ_SECOND * 1024;
+  bool drips = s->judged && s->got - s->window_got < least;
+  s->window_at = now;
+  s->window_got = s->got;
+  return drips ? "the store drips (under 1 KiB a second)" : NULL;
+}

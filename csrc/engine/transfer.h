@@ -1,0 +1,77 @@
+/*
+ * transfer.h - one HTTP exchange at a time, many at once: the only place
+ * that calls libcurl.
+ *
+ * A sq_wire is the engine's one multi handle, with its kept connections; it
+ * lives on the network thread, which makes every call here but
+ * sq_wire_wakeup.  A sq_transfer is one attempt of one exchange; whoever
+ * started it owns it until sq_transfer_free.  Handlers are called from
+ * sq_wire_run only; `head` and `body` may not start or free transfers
+ * (they run inside libcurl), `end` may.
+ */
+#ifndef SQ_TRANSFER_H
+#define SQ_TRANSFER_H
+
+#include "../base/failure.h"
+#include "../base/head.h"
+#include "profile.h"
+
+SQ_HIDDEN_BEGIN
+
+struct sq_wire;
+struct sq_transfer;
+
+/* Once per process, thread-safe; false when libcurl cannot be set up. */
+bool sq_wire_global(void);
+
+struct sq_wire *sq_wire_new(void);
+void sq_wire_free(struct sq_wire *w);   /* after its last transfer */
+void sq_wire_wakeup(struct sq_wire *w); /* any thread */
+void sq_wire_poll(struct sq_wire *w, int milliseconds);
+/* Moves every transfer as far as it goes, then reports the ended ones. */
+void sq_wire_run(struct sq_wire *w);
+
+enum sq_take { SQ_TAKEN, SQ_PAUSE, SQ_STOP };
+
+struct sq_handlers {
+  /* The head is complete; false ends the transfer (with SQ_CANCELLED). */
+  bool (*head)(void *context, const struct sq_head *head);
+  /* Body bytes, at most 16 KiB.  SQ_PAUSE: not taken, come again after
+   * sq_transfer_unpause. */
+  enum sq_take (*body)(void *context, const char *bytes, size_t n);
+  /* The exchange is over; kind SQ_OK when libcurl had no complaint, and
+   * SQ_CANCELLED when a handler ended it. */
+  void (*end)(void *context, const struct sq_failure *failure);
+};
+
+struct sq_transfer_options {
+  const struct sq_profile_options *profile;
+  const char *method; /* "GET" or "POST" */
+  const char *url;
+  bool api;         /* send the key, take JSON; else a plain fetch */
+  const char *body; /* POST; not copied */
+  size_t body_size;
+  const char *range;    /* "0-" or null */
+  const char *if_range; /* a strong etag or null */
+  double timeout;       /* seconds in all; 0: none */
+};
+
+/* Null with `f` set when memory is short. */
+struct sq_transfer *sq_transfer_new(struct sq_wire *w,
+                                    const struct sq_transfer_options *options,
+                                    const struct sq_handlers *handlers,
+                                    void *context, struct sq_failure *f);
+void sq_transfer_free(struct sq_transfer *t); /* ends it silently */
+void sq_transfer_unpause(struct sq_transfer *t);
+
+const struct sq_head *sq_transfer_head(const struct sq_transfer *t);
+/* Where a 3xx answer points, made absolute; null when it says nothing. Valid
+ * from the end handler until the transfer is freed. */
+const char *sq_transfer_redirect(struct sq_transfer *t);
+/* Monotonic time of the last byte of head or body (the start at first). */
+int64_t sq_transfer_active_at(const struct sq_transfer *t);
+double sq_transfer_seconds(struct sq_transfer *t);
+
+SQ_HIDDEN_END
+
+#endif

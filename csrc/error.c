@@ -1,0 +1,101 @@
+/*
+ * error.c - `err`: a plain table with a metatable, so that it can be read,
+ * printed, concatenated and raised.  Secrets were hidden when the failure was
+ * made (base/failure.c).
+ */
+#include "error.h"
+
+#include <string.h>
+
+static void set_text(lua_State *L, const char *field, const char *value) {
+  if (!value || !value[0]) return;
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, field);
+}
+
+static void set_integer(lua_State *L, const char *field, int value) {
+  if (value == 0) return;
+  lua_pushinteger(L, value);
+  lua_setfield(L, -2, field);
+}
+
+static void set_boolean(lua_State *L, const char *field, bool value) {
+  lua_pushboolean(L, value);
+  lua_setfield(L, -2, field);
+}
+
+void sq_error_push(lua_State *L, const struct sq_failure *f,
+                   const char *operation) {
+  lua_createtable(L, 0, 10);
+  set_text(L, "kind", sq_kind_name(f->kind));
+  lua_pushstring(L, f->message);
+  lua_setfield(L, -2, "message");
+  set_text(L, "code", f->code);
+  set_text(L, "operation", operation);
+  set_integer(L, "http_status", f->http_status);
+  set_integer(L, "curl_code", f->curl_code);
+  set_integer(L, "errno", f->err_no);
+  if (f->retry_after >= 0) {
+    lua_pushnumber(L, f->retry_after);
+    lua_setfield(L, -2, "retry_after");
+  }
+  set_boolean(L, "retryable", f->retryable);
+  set_boolean(L, "sent", f->sent);
+  luaL_setmetatable(L, SQ_ERROR);
+}
+
+int sq_error_return(lua_State *L, const struct sq_failure *f,
+                    const char *operation) {
+  lua_pushnil(L);
+  sq_error_push(L, f, operation);
+  return 2;
+}
+
+/* Adds the field and `after` when it is a string or number. */
+static bool add_field(lua_State *L, luaL_Buffer *b, const char *before,
+                      const char *field, const char *after) {
+  /* stack: the buffer may hold one slot above the error at index 1 */
+  lua_getfield(L, 1, field);
+  if (!lua_isstring(L, -1)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  size_t n;
+  const char *text = lua_tolstring(L, -1, &n);
+  luaL_addstring(b, before);
+  luaL_addlstring(b, text, n);
+  luaL_addstring(b, after);
+  lua_remove(L, -1);
+  return true;
+}
+
+/* operation: kind: CODE (HTTP status): message */
+static int mm_tostring(lua_State *L) {
+  luaL_Buffer b;
+  luaL_checktype(L, 1, LUA_TTABLE);
+  lua_settop(L, 1);
+  luaL_buffinitsize(L, &b, 2048);
+  add_field(L, &b, "", "operation", ": ");
+  add_field(L, &b, "", "kind", ": ");
+  bool code = add_field(L, &b, "", "code", "");
+  bool status = add_field(L, &b, code ? " (HTTP " : "(HTTP ", "http_status",
+                          ")");
+  if (code || status) luaL_addstring(&b, ": ");
+  add_field(L, &b, "", "message", "");
+  luaL_pushresult(&b);
+  return 1;
+}
+
+static int mm_concat(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  luaL_tolstring(L, 2, NULL);
+  lua_concat(L, 2);
+  return 1;
+}
+
+void sq_error_setup(lua_State *L) {
+  static const luaL_Reg metamethods[] = {
+      {"__tostring", mm_tostring}, {"__concat", mm_concat}, {NULL, NULL}};
+  if (luaL_newmetatable(L, SQ_ERROR)) luaL_setfuncs(L, metamethods, 0);
+  lua_pop(L, 1);
+}

@@ -1,0 +1,141 @@
+/*
+ * snapshot.c - the Snapshot record.  User value 1: a table of its fields;
+ * 2: its client.
+ */
+#include "snapshot.h"
+
+#include <string.h>
+
+#include "base/isotime.h"
+#include "base/url.h"
+#include "client.h"
+#include "download.h"
+#include "endpoints.h"
+#include "object.h"
+#include "snapshot_info.h"
+
+static const char *const fields[] = {
+    "url",        "key",        "id",        "app_id", "application_type",
+    "version_id", "created_at", NULL};
+
+static void get(lua_State *L, int index, int field) {
+  sq_record_get_plain(L, index, fields[field]);
+}
+
+static void set_text(lua_State *L, const char *name, const char *value) {
+  lua_pushstring(L, value);
+  lua_setfield(L, -2, name);
+}
+
+/* The snapshot's id is its file's name in the store, without ".zip". */
+static void push_id(lua_State *L, const char *url) {
+  char name[1024];
+  size_t n = sq_url_last_segment(name, sizeof name, url);
+  if (n > 4 && strcmp(name + n - 4, ".zip") == 0) n -= 4;
+  lua_pushlstring(L, name, n);
+}
+
+/* Stack: ..., fields. */
+static void fill(lua_State *L, struct sq_call *call, const char *url,
+                 const char *key) {
+  char text[128];
+  int64_t date = sq_request_head(call->op)->date;
+  set_text(L, "url", url);
+  set_text(L, "key", key);
+  set_text(L, "application_type", call->database ? "database" : "app");
+  push_id(L, url);
+  lua_setfield(L, -2, "id");
+  if (sq_query_get(key, strlen(key), "versionId", text, sizeof text))
+    set_text(L, "version_id", text);
+  if (date >= 0) {
+    sq_time_format_iso(text, date, -1);
+    set_text(L, "created_at", text);
+  }
+}
+
+/* Pushes response[name] and gives its text, or null. */
+static const char *text_of(lua_State *L, int response, const char *name) {
+  return lua_getfield(L, response, name) == LUA_TSTRING ? lua_tostring(L, -1)
+                                                        : NULL;
+}
+
+int sq_snapshot_finish(lua_State *L, struct sq_call *call, int index) {
+  int n = sq_answer_push(L, call);
+  if (n > 0) return n;
+  const char *url = NULL, *key = NULL;
+  if (lua_getfield(L, -1, "response") == LUA_TTABLE) {
+    int response = lua_gettop(L);
+    url = text_of(L, response, "url");
+    key = text_of(L, response, "key");
+  }
+  if (!url || !key || sq_address_problem(url, false))
+    return sq_call_error(L, call, SQ_PROTOCOL,
+                         "the answer lacks the snapshot's url or key");
+  lua_newuserdatauv(L, 0, 2);
+  luaL_setmetatable(L, SQ_SNAPSHOT);
+  lua_createtable(L, 0, 7);
+  fill(L, call, url, key);
+  lua_getiuservalue(L, index, SQ_CALL_CONTEXT);
+  lua_getfield(L, -1, "app_id");
+  lua_setfield(L, -3, "app_id");
+  lua_pop(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  lua_getiuservalue(L, index, SQ_CALL_KEEPS);
+  lua_setiuservalue(L, -2, 2);
+  return 1;
+}
+
+static int mm_tostring(lua_State *L) {
+  luaL_checkudata(L, 1, SQ_SNAPSHOT);
+  sq_record_get_plain(L, 1, "id");
+  sq_record_get_plain(L, 1, "created_at");
+  lua_getiuservalue(L, 1, 2);
+  lua_pushfstring(L, SQ_SNAPSHOT " (%s, %s%s)", lua_tostring(L, 2),
+                  lua_isstring(L, 3) ? lua_tostring(L, 3) : "no time",
+                  sq_client_is_closed(L, 4) ? ", closed" : "");
+  return 1;
+}
+
+static int mm_eq(lua_State *L) {
+  if (!luaL_testudata(L, 1, SQ_SNAPSHOT) || !luaL_testudata(L, 2, SQ_SNAPSHOT))
+    return lua_pushboolean(L, 0), 1;
+  sq_record_get_plain(L, 1, "version_id");
+  sq_record_get_plain(L, 2, "version_id");
+  sq_record_get_plain(L, 1, "id");
+  sq_record_get_plain(L, 2, "id");
+  lua_pushboolean(L, !lua_isnil(L, 3) && lua_rawequal(L, 3, 4) &&
+                         lua_rawequal(L, 5, 6));
+  return 1;
+}
+
+void sq_snapshot_to_options(lua_State *L, int index) {
+  bool info = luaL_testudata(L, index, SQ_SNAPSHOT_INFO) != NULL;
+  if (!info && !luaL_testudata(L, index, SQ_SNAPSHOT)) return;
+  lua_createtable(L, 0, 4);
+  lua_getfield(L, index, "application_type");
+  lua_setfield(L, -2, "application_type");
+  lua_getfield(L, index, "version_id");
+  lua_setfield(L, -2, "version_id");
+  if (info)
+    sq_snapshot_info_push_app_id(L, index);
+  else
+    lua_getfield(L, index, "app_id");
+  lua_setfield(L, -2, "app_id");
+  lua_getfield(L, index, "id");
+  lua_setfield(L, -2, "snapshot_id");
+  if (lua_getfield(L, -1, "version_id") == LUA_TNIL)
+    luaL_error(L, "restore_snapshot: this snapshot has no version id, "
+                  "it cannot be restored by itself");
+  lua_pop(L, 1);
+  lua_replace(L, index);
+}
+
+void sq_snapshot_setup(lua_State *L) {
+  static const luaL_Reg methods[] = {{"download", sq_download_snapshot},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__tostring", mm_tostring}, {"__eq", mm_eq}, {NULL, NULL}};
+  static const struct sq_record_class class = {SQ_SNAPSHOT, fields, get,
+                                               methods, metamethods};
+  sq_record_setup(L, &class);
+}

@@ -1,0 +1,20 @@
+/*
+ * snapshot.h - the Snapshot: one that was just created.
+ */
+#ifndef SQ_SNAPSHOT_H
+#define SQ_SNAPSHOT_H
+
+#include "call.h"
+
+SQ_HIDDEN_BEGIN
+
+void sq_snapshot_setup(lua_State *L);
+int sq_snapshot_finish(lua_State *L, struct sq_call *call, int index);
+
+/* When the value at `index` is a Snapshot or SnapshotInfo: replaces it by
+ * the options that restore it; raises when it has no version id. */
+void sq_snapshot_to_options(lua_State *L, int index);
+
+SQ_HIDDEN_END
+
+#endif

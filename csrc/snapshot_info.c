@@ -1,0 +1,313 @@
+/*
+ * snapshot_info.c - the SnapshotInfo record.
+ *
+ * A listing can have ten thousand entries, so an entry is made of what is
+ * there: user value 1 is the table as it was decoded, 2 a table that all
+ * entries of the listing share (the CONTEXT_ fields).  Fields are made when
+ * they are read; what they need was checked when the listing came.
+ */
+#include "snapshot_info.h"
+
+#include <string.h>
+
+#include "base/isotime.h"
+#include "base/url.h"
+#include "client.h"
+#include "download.h"
+#include "endpoints.h"
+#include "json.h"
+#include "object.h"
+#include "snapshot.h"
+
+enum { CONTEXT_CLIENT = 1, CONTEXT_TYPE, CONTEXT_PREFIX, CONTEXT_APP_ID };
+enum { KEPT_DAYS = 30, DAY = 86400 };
+
+enum field {
+  F_ID,
+  F_SIZE,
+  F_CREATED_AT,
+  F_NAME,
+  F_MODIFIED,
+  F_BYTES,
+  F_TIMESTAMP,
+  F_EXPIRES_AT,
+  F_KEY,
+  F_VERSION_ID,
+  F_URL,
+  F_APPLICATION_TYPE
+};
+
+static const char *const fields[] = {
+    "id",         "size", "created_at", "name", "modified",         "bytes",
+    "timestamp",  "expires_at", "key",  "version_id", "url",
+    "application_type", NULL};
+
+/* ---- the entry as it was decoded -------------------------------------- */
+
+/* Pushes entry[wire], or entry[guide] as the platform's guide has it; gives
+ * the type, LUA_TNIL for null too. */
+static int get_either(lua_State *L, int entry, const char *wire,
+                      const char *guide) {
+  int type = lua_getfield(L, entry, wire);
+  if (guide && sq_json_is_null(L, -1)) {
+    lua_pop(L, 1);
+    type = lua_getfield(L, entry, guide);
+  }
+  return sq_json_is_null(L, -1) ? LUA_TNIL : type;
+}
+
+static const char *text_of(lua_State *L, int entry, const char *wire,
+                           const char *guide, size_t *n) {
+  if (get_either(L, entry, wire, guide) != LUA_TSTRING) return NULL;
+  return lua_tolstring(L, -1, n);
+}
+
+/* The size as an integer; -1 when it is none.  Pops nothing it pushed. */
+static lua_Integer size_of(lua_State *L, int entry) {
+  int whole;
+  int type = get_either(L, entry, "size", NULL);
+  if (type != LUA_TNUMBER && type != LUA_TSTRING) return -1;
+  lua_Integer size = lua_tointegerx(L, -1, &whole);
+  return whole ? size : -1;
+}
+
+static bool time_of(lua_State *L, int entry, struct sq_time *t) {
+  size_t n;
+  const char *s = text_of(L, entry, "modified", "created_at", &n);
+  return s && sq_time_parse_iso(s, n, t);
+}
+
+/* Null, or what the entry lacks. */
+static const char *problem_of(lua_State *L, int entry) {
+  struct sq_time t;
+  size_t n;
+  if (!lua_istable(L, entry)) return "it is no object";
+  const char *name = text_of(L, entry, "name", "id", &n);
+  if (!name || sq_id_problem(name, n)) return "its name";
+  if (size_of(L, entry) < 0) return "its size";
+  if (!time_of(L, entry, &t)) return "its time";
+  const char *key = text_of(L, entry, "key", NULL, &n);
+  if (!key || !sq_text_is_plain(key, n) || strchr(key, ' ')) return "its key";
+  lua_pop(L, 4);
+  return NULL;
+}
+
+/* ---- fields ----------------------------------------------------------- */
+
+static void push_version(lua_State *L, int entry) {
+  char version[256];
+  size_t n;
+  const char *key = text_of(L, entry, "key", NULL, &n);
+  if (sq_query_get(key, n, "versionId", version, sizeof version) && version[0])
+    lua_pushstring(L, version);
+  else
+    lua_pushnil(L);
+}
+
+static void push_expiry(lua_State *L, int entry) {
+  struct sq_time t;
+  char text[32];
+  time_of(L, entry, &t);
+  bool fraction = strchr(lua_tostring(L, -1), '.') != NULL;
+  sq_time_format_iso(text, t.seconds + KEPT_DAYS * DAY,
+                     fraction ? (int)(t.nanos / 1000000) : -1);
+  lua_pushstring(L, text);
+}
+
+static void push_timestamp(lua_State *L, int entry) {
+  struct sq_time t;
+  time_of(L, entry, &t);
+  lua_pushnumber(L, (lua_Number)t.seconds + (lua_Number)t.nanos / 1e9);
+}
+
+static void push_context(lua_State *L, int index, int field) {
+  lua_getiuservalue(L, index, 2);
+  lua_rawgeti(L, -1, field);
+}
+
+static void push_url(lua_State *L, int index, int entry) {
+  char encoded[3 * 1024];
+  size_t n;
+  const char *name = text_of(L, entry, "name", "id", &n);
+  sq_url_encode(encoded, sizeof encoded, name, n < 1024 ? n : 1023);
+  push_context(L, index, CONTEXT_PREFIX);
+  const char *prefix = lua_tostring(L, -1);
+  lua_pushfstring(L, "%s%s.zip?%s", prefix, encoded,
+                  text_of(L, entry, "key", NULL, NULL));
+}
+
+static void get(lua_State *L, int index, int field) {
+  int top = lua_gettop(L), entry = top + 1;
+  lua_getiuservalue(L, index, 1);
+  switch ((enum field)field) {
+    case F_ID:
+    case F_NAME:
+      get_either(L, entry, "name", "id");
+      break;
+    case F_SIZE:
+      lua_pushfstring(L, "%I", (LUAI_UACINT)size_of(L, entry));
+      break;
+    case F_BYTES:
+      lua_pushinteger(L, size_of(L, entry));
+      break;
+    case F_CREATED_AT:
+    case F_MODIFIED:
+      get_either(L, entry, "modified", "created_at");
+      break;
+    case F_TIMESTAMP:
+      push_timestamp(L, entry);
+      break;
+    case F_EXPIRES_AT:
+      push_expiry(L, entry);
+      break;
+    case F_KEY:
+      lua_getfield(L, entry, "key");
+      break;
+    case F_VERSION_ID:
+      push_version(L, entry);
+      break;
+    case F_URL:
+      push_url(L, index, entry);
+      break;
+    case F_APPLICATION_TYPE:
+      push_context(L, index, CONTEXT_TYPE);
+      break;
+  }
+  lua_replace(L, entry);
+  lua_settop(L, entry);
+}
+
+void sq_snapshot_info_push_client(lua_State *L, int index) {
+  push_context(L, index, CONTEXT_CLIENT);
+  lua_remove(L, -2);
+}
+
+/* A listing of the whole account does not say whose an entry is, but its
+ * name does: a database's may have its type behind an underscore. */
+void sq_snapshot_info_push_app_id(lua_State *L, int index) {
+  push_context(L, index, CONTEXT_APP_ID);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1)) return;
+  lua_pop(L, 1);
+  lua_getfield(L, index, "application_type");
+  bool database = strcmp(lua_tostring(L, -1), "database") == 0;
+  lua_getfield(L, index, "id");
+  const char *id = lua_tostring(L, -1), *type = strrchr(id, '_');
+  if (database && type && type > id) {
+    lua_pushlstring(L, id, (size_t)(type - id));
+    lua_remove(L, -2);
+  }
+  lua_remove(L, -2);
+}
+
+/* ---- a listing -------------------------------------------------------- */
+
+/* Pushes what the entries share. */
+static void push_shared(lua_State *L, struct sq_call *call, int index) {
+  lua_createtable(L, 4, 0);
+  int shared = lua_gettop(L);
+  lua_getiuservalue(L, index, SQ_CALL_KEEPS);
+  int client = lua_gettop(L);
+  const char *store = sq_client_push_address(L, client, "snapshots_url");
+  const char *account = sq_client_push_address(L, client, "account_id");
+  char encoded[1024];
+  sq_url_encode(encoded, sizeof encoded, account, strlen(account));
+  lua_pushfstring(L, "%s/%s/%s/", store,
+                  call->database ? "databases" : "applications", encoded);
+  lua_rawseti(L, shared, CONTEXT_PREFIX);
+  lua_pushstring(L, call->database ? "database" : "app");
+  lua_rawseti(L, shared, CONTEXT_TYPE);
+  lua_getiuservalue(L, index, SQ_CALL_CONTEXT);
+  lua_getfield(L, -1, "app_id");
+  lua_rawseti(L, shared, CONTEXT_APP_ID);
+  lua_pushvalue(L, client);
+  lua_rawseti(L, shared, CONTEXT_CLIENT);
+  lua_settop(L, shared);
+}
+
+int sq_snapshot_infos_finish(lua_State *L, struct sq_call *call, int index) {
+  int n = sq_answer_push(L, call);
+  if (n > 0) return n;
+  if (lua_getfield(L, -1, "response") != LUA_TTABLE)
+    return sq_call_error(L, call, SQ_PROTOCOL, "the answer is no list");
+  int list = lua_gettop(L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  lua_pushnil(L);
+  if (count == 0 && lua_next(L, list))
+    return sq_call_error(L, call, SQ_PROTOCOL, "the answer is no list");
+  lua_settop(L, list);
+  push_shared(L, call, index);
+  luaL_getmetatable(L, SQ_SNAPSHOT_INFO);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_newuserdatauv(L, 0, 2);
+    lua_rawgeti(L, list, i);
+    const char *problem = problem_of(L, lua_gettop(L));
+    if (problem)
+      return sq_call_error(L, call, SQ_PROTOCOL,
+                           "entry %lld of the list is wrong: %s", (long long)i,
+                           problem);
+    lua_setiuservalue(L, -2, 1);
+    lua_pushvalue(L, list + 1);
+    lua_setiuservalue(L, -2, 2);
+    lua_pushvalue(L, list + 2);
+    lua_setmetatable(L, -2);
+    lua_rawseti(L, list, i); /* the decoded list becomes the result */
+  }
+  lua_settop(L, list);
+  return 1;
+}
+
+/* ---- methods ---------------------------------------------------------- */
+
+static int m_restore(lua_State *L) {
+  luaL_checkudata(L, 1, SQ_SNAPSHOT_INFO);
+  if (lua_gettop(L) > 1) return luaL_error(L, "restore takes no options");
+  sq_snapshot_info_push_client(L, 1);
+  lua_insert(L, 1);
+  return sq_endpoint_call(L, "restore_snapshot");
+}
+
+static int mm_tostring(lua_State *L) {
+  luaL_checkudata(L, 1, SQ_SNAPSHOT_INFO);
+  lua_settop(L, 1);
+  get(L, 1, F_ID);
+  get(L, 1, F_CREATED_AT);
+  get(L, 1, F_SIZE);
+  sq_snapshot_info_push_client(L, 1);
+  char id[256], time[64];
+  size_t n;
+  const char *s = lua_tolstring(L, 2, &n);
+  sq_show(id, sizeof id, s, n);
+  s = lua_tolstring(L, 3, &n);
+  sq_show(time, sizeof time, s, n);
+  lua_pushfstring(L, SQ_SNAPSHOT_INFO " (%s, %s, %s bytes%s)", id, time,
+                  lua_tostring(L, 4),
+                  sq_client_is_closed(L, 5) ? ", closed" : "");
+  return 1;
+}
+
+/* One snapshot is told from another by its version, never by its name. */
+static int mm_eq(lua_State *L) {
+  if (!luaL_testudata(L, 1, SQ_SNAPSHOT_INFO) ||
+      !luaL_testudata(L, 2, SQ_SNAPSHOT_INFO))
+    return lua_pushboolean(L, 0), 1;
+  lua_settop(L, 2);
+  get(L, 1, F_VERSION_ID);
+  get(L, 2, F_VERSION_ID);
+  get(L, 1, F_ID);
+  get(L, 2, F_ID);
+  lua_pushboolean(L, !lua_isnil(L, 3) && lua_rawequal(L, 3, 4) &&
+                         lua_rawequal(L, 5, 6));
+  return 1;
+}
+
+void sq_snapshot_info_setup(lua_State *L) {
+  static const luaL_Reg methods[] = {{"download", sq_download_info},
+                                     {"restore", m_restore},
+                                     {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__tostring", mm_tostring}, {"__eq", mm_eq}, {NULL, NULL}};
+  static const struct sq_record_class class = {SQ_SNAPSHOT_INFO, fields, get,
+                                               methods, metamethods};
+  sq_record_setup(L, &class);
+}

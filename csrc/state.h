@@ -1,0 +1,55 @@
+/*
+ * state.h - a Lua state's one engine, and what its clients share.
+ *
+ * The userdata "squarecloud.Engine" is made by the first client (or
+ * open_zip) and found again through a weak entry in the registry, so that it
+ * ends with the last object that keeps it in a user value.  Its own user
+ * value 1 is a weak table from a profile's address to the client, for trace.
+ */
+#ifndef SQ_STATE_H
+#define SQ_STATE_H
+
+#include "config.h"
+
+#include <lua.h>
+
+#include "base/list.h"
+#include "engine/engine.h"
+
+SQ_HIDDEN_BEGIN
+
+struct sq_state {
+  struct sq_engine *engine; /* null once collected */
+  struct sq_link ready;     /* calls that something has come for */
+  bool in_callback;         /* a progress or trace function runs */
+  uint64_t listeners;       /* numbered so far */
+  int64_t hook_at;          /* when the last empty Lua call was made */
+};
+
+void sq_state_setup(lua_State *L);
+
+/* Pushes the state's engine userdata, made when there is none; raises when
+ * it cannot be made. */
+struct sq_state *sq_state_push(lua_State *L);
+
+/* Raises when nothing of ours may be called now: after a fork, or from a
+ * progress or trace function. */
+void sq_state_check(lua_State *L, const struct sq_state *s);
+
+/* Takes what has come; each call it is for is then in `ready`. */
+void sq_state_collect(struct sq_state *s);
+/* Keeps the descriptor readable while calls are ready and not handled. */
+void sq_state_settle(struct sq_state *s);
+/* Waits for something to come, at most a quarter of a second; lets the
+ * interpreter's hooks run (which may raise). */
+void sq_state_wait(lua_State *L, struct sq_state *s);
+
+/* A number by which the client at `index` is told of its requests. */
+uint64_t sq_state_listen(lua_State *L, struct sq_state *s, int index);
+/* Runs the trace functions for what was recorded.  Errors turn the client's
+ * tracing off, with a warning. */
+void sq_state_trace(lua_State *L, struct sq_state *s);
+
+SQ_HIDDEN_END
+
+#endif

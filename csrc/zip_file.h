@@ -1,0 +1,23 @@
+/*
+ * zip_file.h - the ZipFile: what a download gives, and square.open_zip.
+ */
+#ifndef SQ_ZIP_FILE_H
+#define SQ_ZIP_FILE_H
+
+#include "config.h"
+
+#include <lua.h>
+
+#include "engine/zip.h"
+
+SQ_HIDDEN_BEGIN
+
+void sq_zip_file_setup(lua_State *L);
+int sq_zip_file_open(lua_State *L); /* square.open_zip(path) */
+
+/* Pushes a ZipFile that takes the reference `zip`; `etag` may be "". */
+void sq_zip_file_push(lua_State *L, struct sq_zip *zip, const char *etag);
+
+SQ_HIDDEN_END
+
+#endif

@@ -1,0 +1,259 @@
+-- squarecloud.retention: which snapshots to keep and which may go, by restic's
+-- rules; with filters, expiry and the daily quota. Pure: no input or output,
+-- no state, inputs never changed. The clock is read (os.time) only where `now`
+-- is not given. This file owns the face; retention/ holds the calendar, the
+-- policy, the lists, the walk, the filters and the platform's limits.
+--
+-- A list is an array of snapshots: a SnapshotInfo, an entry of the mirror or a
+-- plain table, anything with `id` and `created_at` (ISO 8601 with Z or an
+-- offset, or epoch seconds) and, where needed, `version_id`, `bytes`, `tags`.
+--
+-- An argument or option of the wrong kind raises. What is wrong inside a list
+-- or a policy, and every refusal, returns nil and a message that names the
+-- element and the field.
+
+local time = require "squarecloud.retention.time"
+local options = require "squarecloud.retention.options"
+local policies = require "squarecloud.retention.policy"
+local lists = require "squarecloud.retention.list"
+local walk = require "squarecloud.retention.walk"
+local filters = require "squarecloud.retention.filters"
+local limits = require "squarecloud.retention.limits"
+
+local format = string.format
+local show = time.show
+
+---@class squarecloud.retention.Element
+---@field id string the application's or database's id
+---@field created_at string|number ISO 8601 with Z or offset, or epoch seconds
+---@field version_id? string tells the snapshots of one id apart
+---@field bytes? integer size
+---@field tags? string[]
+
+---@class squarecloud.retention.Policy
+---@field keep_last? integer|"unlimited" the n newest
+---@field keep_hourly? integer|"unlimited" the newest of each of n hours
+---@field keep_daily? integer|"unlimited"
+---@field keep_weekly? integer|"unlimited" ISO weeks, Monday first
+---@field keep_monthly? integer|"unlimited"
+---@field keep_yearly? integer|"unlimited"
+---@field keep_within? string all later than T minus "2y5m7d3h"; m is months
+---@field keep_within_hourly? string the newest of each hour within
+---@field keep_within_daily? string
+---@field keep_within_weekly? string
+---@field keep_within_monthly? string
+---@field keep_within_yearly? string
+---@field keep_tags? string[][] AND inside, OR between; {""} is untagged
+---@field keep? fun(snapshot: any): boolean|string|nil true or a reason
+
+---@class squarecloud.retention.Options
+---@field now? number|string a time; default os.time()
+---@field utc_offset? integer|fun(epoch: integer): integer seconds, default 0
+---@field group_by? string|false|fun(snapshot: any): any default "id"
+---@field relative_to? "latest"|"now"|number|string what T is
+---@field future? "keep"|"count" "count" judges the future like the past
+---@field on_empty? "error"|"keep_newest"|"allow" a group would lose all
+---@field keep_oldest? boolean default true: restic's oldest rule
+
+---Parses a duration as restic writes them: numbers with the units y, m
+---(months), w (7 days), d, h, each at most once, in any order.
+---@param text string such as "2y5m7d3h"
+---@return { years: integer, months: integer, days: integer, hours: integer }?
+---@return string? message when it is none
+local function parse_duration(text)
+  if type(text) ~= "string" then
+    error("duration must be a string, got " .. show(text), 2)
+  end
+  local duration, why = time.parse_duration(text)
+  if not duration then
+    return nil, format("duration %s: %s", show(text), why)
+  end
+  return duration
+end
+
+---Parses a time: an ISO 8601 string with Z or an offset, or epoch seconds.
+---@param value string|number
+---@return number? seconds since the epoch; an integer when whole
+---@return string? message when it is no valid time
+local function parse_time(value)
+  if type(value) ~= "string" and type(value) ~= "number" then
+    error("time must be a string or a number, got " .. show(value), 2)
+  end
+  local us, why = options.read_instant(value)
+  if not us then
+    return nil, why
+  end
+  return time.to_seconds(us)
+end
+
+---Checks a policy as `apply` does.
+---@param policy squarecloud.retention.Policy
+---@return true?
+---@return string? message when a key is unknown, a value bad, or all are off
+local function check_policy(policy)
+  options.check_table(policy, "policy")
+  local compiled, why = policies.compile(policy)
+  if not compiled then
+    return nil, why
+  end
+  return true
+end
+
+---Says in words what a policy keeps, as restic does.
+---@param policy squarecloud.retention.Policy
+---@param opts? squarecloud.retention.Options only `relative_to` matters
+---@return string? text "keep 3 latest, 7 daily snapshots and …"
+---@return string? message as from check_policy
+local function describe(policy, opts)
+  options.check_table(policy, "policy")
+  options.read(opts)
+  local compiled, why = policies.compile(policy)
+  if not compiled then
+    return nil, why
+  end
+  local from = opts and opts.relative_to or "latest"
+  return policies.describe(compiled, from == "latest" and "the newest"
+    or tostring(math.tointeger(from) or from))
+end
+
+---Splits a list into what a policy keeps and what may be removed: restic's
+---`forget`, with its rules and reasons. Each group (by id) is judged alone.
+---A snapshot in the future is always kept and spends no slot. Takes
+---O(n log n) time and O(n) memory.
+---@param list squarecloud.retention.Element[]
+---@param policy squarecloud.retention.Policy
+---@param opts? squarecloud.retention.Options
+---@return squarecloud.retention.Element[]? keep newest first
+---@return squarecloud.retention.Element[]|string remove newest first; or a
+---message: a bad policy or element, the same (id, version_id) twice, or a
+---group that would lose everything (see `on_empty`)
+---@return string[][]? reasons reasons[i] belongs to keep[i]; snapshots kept
+---for the same reasons share one table, so do not change it
+local function apply(list, policy, opts)
+  options.check_table(list, "list")
+  options.check_table(policy, "policy")
+  local settings = options.read(opts, true)
+  local compiled, why = policies.compile(policy)
+  if not compiled then
+    return nil, why
+  end
+  return walk.apply(list, compiled, settings)
+end
+
+-- The versions of a list as a set by id. Snapshots without one are never the
+-- same as another.
+local NO_ID = {}
+
+local function index_versions(list)
+  local by_id = {}
+  for i = 1, #list do
+    local id, version = list[i].id or NO_ID, list[i].version_id
+    if version ~= nil and id == id then
+      by_id[id] = by_id[id] or {}
+      by_id[id][version] = true
+    end
+  end
+  return by_id
+end
+
+local function has_version(by_id, element)
+  local versions, version = by_id[element.id or NO_ID], element.version_id
+  return versions ~= nil and version ~= nil and versions[version] ~= nil
+end
+
+-- Both lists as one, each snapshot once, the remote's object preferred; with
+-- a function that names its elements in messages.
+local function unite(remote, here)
+  local union = table.move(remote, 1, #remote, 1, {})
+  local position, at_remote = {}, index_versions(remote)
+  for i = 1, #here do
+    if not has_version(at_remote, here[i]) then
+      union[#union + 1] = here[i]
+      position[#union] = i
+    end
+  end
+  return union, function(i)
+    if position[i] then
+      return "local snapshot", position[i]
+    end
+    return "remote snapshot", i
+  end
+end
+
+local function check_source(list, what)
+  local us, why = lists.times(list, what)
+  if not us then
+    return nil, why
+  end
+  return lists.check_versions(list, what)
+end
+
+---What to fetch so that the local store holds what the policy keeps: applies
+---it to both lists together and gives the remote's snapshots that are kept
+---and not here yet. A snapshot is told by (id, version_id); one without a
+---version is never here.
+---@param remote squarecloud.retention.Element[] what the platform lists
+---@param here squarecloud.retention.Element[] what the local store holds
+---@param policy squarecloud.retention.Policy
+---@param opts? squarecloud.retention.Options
+---@return squarecloud.retention.Element[]? found soonest to expire first
+---@return string? message as from apply
+local function to_download(remote, here, policy, opts)
+  options.check_table(remote, "remote")
+  options.check_table(here, "local")
+  options.check_table(policy, "policy")
+  local settings = options.read(opts, true)
+  local compiled, ok, why
+  compiled, why = policies.compile(policy)
+  if not compiled then
+    return nil, why
+  end
+  ok, why = check_source(remote, "remote snapshot")
+  if not ok then
+    return nil, why
+  end
+  ok, why = check_source(here, "local snapshot")
+  if not ok then
+    return nil, why
+  end
+  local union, what = unite(remote, here)
+  local keep
+  keep, why = walk.apply(union, compiled, settings, what)
+  if not keep then
+    return nil, why
+  end
+  local is_remote, is_here, found = {}, index_versions(here), {}
+  for i = 1, #remote do
+    is_remote[remote[i]] = true
+  end
+  for _, element in ipairs(keep) do
+    if is_remote[element] and not has_version(is_here, element) then
+      found[#found + 1] = element
+      is_remote[element] = nil -- in both lists without a version: once
+    end
+  end
+  return lists.oldest_first(found)
+end
+
+return {
+  apply = apply,
+  between = filters.between,
+  check_policy = check_policy,
+  daily_quota = limits.daily_quota,
+  describe = describe,
+  expired = limits.expired,
+  expires_at = limits.expires_at,
+  expiring_within = limits.expiring_within,
+  group_by = filters.group_by,
+  larger_than = filters.larger_than,
+  latest = filters.latest,
+  latest_by_id = filters.latest_by_id,
+  newer_than = filters.newer_than,
+  older_than = filters.older_than,
+  parse_duration = parse_duration,
+  parse_time = parse_time,
+  quota_left = limits.quota_left,
+  smaller_than = filters.smaller_than,
+  to_download = to_download,
+  total_size = filters.total_size,
+}

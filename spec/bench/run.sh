@@ -1,0 +1,7 @@
+#!/bin/sh
+# make bench: every benchmark, one table each.  $1: the C compiler.
+set -eu
+mkdir -p build/bench
+"$1" -O2 -o build/bench/curl_loop spec/bench/curl_loop.c -lcurl
+echo "== API"
+lua5.4 spec/bench/api.lua build/bench/curl_loop

@@ -1,0 +1,114 @@
+-- make demo: the main job from end to end, against the test server on this
+-- machine: create a snapshot, list, download, check, restore, compare.
+
+local square = require "squarecloud"
+package.path = "./?.lua;" .. package.path
+local server = require "spec.support.server"
+local socket = require "socket"
+
+local bold, dim, green, plain = "\27[1m", "\27[2m", "\27[32m", "\27[0m"
+if os.getenv "NO_COLOR" or os.getenv "TERM" == "dumb"
+  or not os.execute "test -t 1" then
+  bold, dim, green, plain = "", "", "", ""
+end
+
+local function run(command)
+  local pipe = assert(io.popen(command))
+  local out = pipe:read "a"
+  assert(pipe:close(), command)
+  return out
+end
+
+-- What a folder holds, as one line a file: for comparing.
+local function fingerprint(dir)
+  return run("cd '" .. dir .. "' && find . -type f -exec cksum {} + | sort")
+end
+
+local function step(title, work)
+  io.write(bold, title, plain, "\n")
+  local start = socket.gettime()
+  local line = work()
+  io.write("  ", green, "ok", plain, "  ", line,
+    dim, (" in %.3f s"):format(socket.gettime() - start), plain, "\n")
+end
+
+local here <close> = server.start()
+local dir = run("mktemp -d"):gsub("\n", "")
+local cleanup <close> = setmetatable({}, {
+  __close = function() run("rm -rf '" .. dir .. "'") end,
+})
+
+io.write("squarecloud ", square.version, " against ", here.base_url,
+  dim, " (nginx on this machine, HTTPS, a certificate made on the spot)",
+  plain, "\n\n")
+
+local client <close> = square.Client {
+  api_key = here.key,
+  base_url = here.base_url,
+  snapshots_url = here.snapshots_url,
+  ca_file = here.ca_file,
+}
+local app_id = here.apps[1]
+local live = here:app_dir(app_id)
+
+-- something worth backing up: 24 MiB that do not compress
+run(("head -c 25165824 /dev/urandom > '%s/data/world.bin'"):format(live))
+local before = fingerprint(live)
+
+local snapshot, zip, info
+
+step("1. create a snapshot", function()
+  snapshot = assert(client:snapshot { app_id = app_id })
+  return ("version %s"):format(snapshot.version_id)
+end)
+
+step("2. list the application's snapshots", function()
+  local list = assert(client:all_app_snapshots { app_id = app_id })
+  for _, entry in ipairs(list) do
+    if entry.version_id == snapshot.version_id then info = entry end
+  end
+  assert(info, "the new snapshot is in the list")
+  return ("%d in the list; ours has %d bytes, kept until %s"):format(
+    #list, info.bytes, info.expires_at)
+end)
+
+step("3. download it", function()
+  zip = assert(info:download {
+    path = dir .. "/backups",
+    progress = function(done, total, rate)
+      io.write(("\r  %3.0f %%  %.1f MiB/s "):format(
+        100 * done / total, rate / 2 ^ 20))
+    end,
+  })
+  io.write "\r"
+  return ("%d bytes, synced, every CRC checked, renamed to\n      %s")
+    :format(zip.bytes, zip.path:match "[^/]+$")
+end)
+
+step("4. check it once more, and look inside", function()
+  assert(zip:test())
+  local unpacked = 0
+  for _, entry in zip:entries() do unpacked = unpacked + entry.bytes end
+  return ("%d entries, %d bytes unpacked"):format(#zip, unpacked)
+end)
+
+step("5. lose the application's data", function()
+  run(("rm -rf '%s/data' && echo oops > '%s/main.lua'"):format(live, live))
+  assert(fingerprint(live) ~= before)
+  return "data/ is gone, main.lua says oops"
+end)
+
+step("6. restore the snapshot", function()
+  local response = assert(client:restore_snapshot(info))
+  return ("the platform says %s"):format(response.status)
+end)
+
+step("7. compare", function()
+  assert(fingerprint(live) == before, "the restored content differs")
+  local files = assert(zip:extract(dir .. "/out"))
+  assert(fingerprint(dir .. "/out") == before, "the extracted copy differs")
+  return ("restored content and %d extracted files: the same, byte for byte")
+    :format(files)
+end)
+
+io.write("\n", bold, green, "Nothing was lost.", plain, "\n")

@@ -1,0 +1,70 @@
+--- What many specs need: clients for the test server, folders that go away.
+
+local lfs = require "lfs"
+local square = require "squarecloud"
+
+local helpers = {}
+
+--- A client for the test server `s`; `overrides` replace or add options.
+function helpers.client(s, overrides)
+  local options = {
+    api_key = s.key,
+    base_url = s.base_url,
+    snapshots_url = s.snapshots_url,
+    ca_file = s.ca_file,
+    proxy = "",
+  }
+  for name, value in pairs(overrides or {}) do options[name] = value end
+  return square.Client(options)
+end
+
+--- Removes a file or a whole tree; nothing there is fine.
+function helpers.remove(path)
+  if lfs.symlinkattributes(path, "mode") == "directory" then
+    for name in lfs.dir(path) do
+      if name ~= "." and name ~= ".." then
+        helpers.remove(path .. "/" .. name)
+      end
+    end
+    return lfs.rmdir(path)
+  end
+  return os.remove(path)
+end
+
+--- A new folder, and its end: local dir <close> = helpers.tmpdir()
+--- (`tostring(dir)` and `dir.path` are its absolute path).
+function helpers.tmpdir()
+  local path = os.tmpname()
+  os.remove(path)
+  assert(lfs.mkdir(path))
+  local function remove() helpers.remove(path) end
+  return setmetatable({ path = path }, {
+    __close = remove,
+    __gc = remove,
+    __tostring = function() return path end,
+    __concat = function(a, b) return tostring(a) .. tostring(b) end,
+  })
+end
+
+--- The whole of a file.
+function helpers.read_file(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read "a"
+end
+
+function helpers.write_file(path, bytes)
+  local file <close> = assert(io.open(path, "wb"))
+  assert(file:write(bytes))
+end
+
+--- The names in a folder, sorted.
+function helpers.names(path)
+  local names = {}
+  for name in lfs.dir(path) do
+    if name ~= "." and name ~= ".." then names[#names + 1] = name end
+  end
+  table.sort(names)
+  return names
+end
+
+return helpers

@@ -1,0 +1,387 @@
+-- luacheck: std ngx_lua
+--- The account: its applications and databases (each a folder under `live/`),
+-- their snapshots (each a file under `store/`), its limits and settings.
+-- Owns all that a reset puts back; lives in nginx's one process. Functions
+-- that can refuse return nil and { http status, code, message, headers }.
+
+local lfs = require "lfs"
+local fixtures = require "fixtures"
+local posix = require "posix"
+local signature = require "signature"
+
+local state = { generation = 0 }
+
+local DEFAULTS = {
+  limits = {},            -- see the head of server.lua
+  plan = "standard",
+  expires_in = 7 * 86400, -- seconds that a download address holds
+  processing_ms = nil,    -- creating answers 202; the snapshot comes later
+  create_ms = 0,          -- creating takes this long to answer
+  restore_ms = 0,         -- a restore takes this long to settle
+  listing_cache_ms = 0,   -- a listing stays as it was for so long
+  latency_ms = 0,         -- before every answer
+  limit_rate = 0,         -- bytes per second and connection, store and files
+  record = true,          -- requests are kept
+  snapshots_url = nil,    -- where created snapshots' urls point
+}
+
+function state.now_ms()
+  ngx.update_time()
+  return math.floor(ngx.now() * 1000 + 0.5)
+end
+
+--- Sleeps at least so long: nginx counts from its cached clock, which may be
+-- late, in whole milliseconds.
+function state.sleep(seconds)
+  ngx.update_time()
+  ngx.sleep(seconds + 0.001)
+end
+
+local function iso(ms)
+  return os.date("!%Y-%m-%dT%H:%M:%S", math.floor(ms / 1000))
+    .. (".%03dZ"):format(ms % 1000)
+end
+
+local function random_name(count)
+  local file = assert(io.open("/dev/urandom", "rb"))
+  local bytes = file:read(count)
+  file:close()
+  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+local function folder_of(id)
+  return (id:gsub("[^A-Za-z0-9_-]",
+    function(c) return ("=%02x"):format(c:byte()) end))
+end
+
+--- Adds an application or database with its files.
+-- @param spec kind, id, name, ram, type, suffix (its snapshots are named
+-- `<id>_<type>`), files
+function state.add_resource(spec)
+  local resource = {
+    kind = spec.kind, id = spec.id, name = spec.name or spec.id,
+    ram = spec.ram or 256, type = spec.type, snapshots = {},
+    dir = state.dir .. "/live/" .. spec.kind .. "/" .. folder_of(spec.id),
+  }
+  resource.snapshot_name = spec.suffix
+    and (spec.id .. "_" .. spec.type) or spec.id
+  state.remove_resource(spec.kind, spec.id)
+  posix.write_tree(resource.dir, spec.files or {})
+  local list = state[spec.kind]
+  list[#list + 1] = resource
+  return resource
+end
+
+function state.remove_resource(kind, id)
+  for i, resource in ipairs(state[kind]) do
+    if resource.id == id then
+      posix.remove_tree(resource.dir)
+      return table.remove(state[kind], i)
+    end
+  end
+end
+
+--- Back to the start: files, snapshots, settings. What belongs to the time
+-- before (timers, stalled requests) sees that `generation` has changed.
+function state.reset()
+  state.generation = state.generation + 1
+  state.released = 0
+  state.config = {}
+  for name, value in pairs(DEFAULTS) do state.config[name] = value end
+  state.listings, state.cached, state.taken = {}, {}, {}
+  for _, name in ipairs { "store", "files", "tmp" } do
+    posix.write_tree(state.dir .. "/" .. name, {})
+  end
+  lfs.mkdir(state.dir .. "/live")
+  for _, kind in ipairs { "applications", "databases" } do
+    local folder, known = state.dir .. "/live/" .. kind, {}
+    lfs.mkdir(folder)
+    for _, spec in ipairs(fixtures[kind]) do
+      known[folder_of(spec.id)] = true
+    end
+    for name in lfs.dir(folder) do
+      if not name:find("^%.%.?$") and not known[name] then
+        posix.remove_tree(folder .. "/" .. name)
+      end
+    end
+    state[kind] = {}
+    for _, spec in ipairs(fixtures[kind]) do
+      spec.kind = kind
+      state.add_resource(spec)
+    end
+  end
+end
+
+function state.boot(settings)
+  state.dir, state.account = settings.dir, settings.account_id
+  state.key, state.ports = settings.key, settings.ports
+  state.reset()
+end
+
+function state.configure(changes)
+  for name, value in pairs(changes) do
+    if value == ngx.null then value = DEFAULTS[name] end
+    state.config[name] = value
+  end
+end
+
+--- The application or database of an id, or nil and an error.
+function state.find(kind, id)
+  for _, resource in ipairs(state[kind]) do
+    if resource.id == id then return resource end
+  end
+  if not id:find("^[%w_-]+$") then
+    return nil, { 400, "INVALID_ID" }
+  end
+  return nil, { 404,
+    kind == "databases" and "DATABASE_NOT_FOUND" or "APP_NOT_FOUND" }
+end
+
+-- One request of a kind per so many milliseconds; nil when there is no limit
+-- or it is kept.
+local function too_soon(name, period)
+  if not period or period <= 0 then return nil end
+  local now = state.now_ms()
+  local last = state.taken[name]
+  if last and now - last < period then return period - (now - last) end
+end
+
+local function keep_calm(code, remaining_ms)
+  local after, headers = state.config.limits.retry_after, nil
+  if after == true then after = math.ceil(remaining_ms / 1000) end
+  if after then headers = { ["Retry-After"] = tostring(after) } end
+  return { 429, code, nil, headers }
+end
+
+local function take(name)
+  state.taken[name] = state.now_ms()
+end
+
+-- A window of so many milliseconds in which only so many are allowed.
+local function window_full(name, count, window)
+  if not count then return nil end
+  local now, kept = state.now_ms(), {}
+  for _, at in ipairs(state.taken[name] or {}) do
+    if now - at < window then kept[#kept + 1] = at end
+  end
+  state.taken[name] = kept
+  if #kept >= count then return window - (now - kept[1]) end
+end
+
+local function take_in_window(name)
+  local list = state.taken[name] or {}
+  list[#list + 1] = state.now_ms()
+  state.taken[name] = list
+end
+
+--- Refuses a request past the plan's rate; limits.requests,
+-- limits.requests_window_ms.
+function state.count_request()
+  local limits = state.config.limits
+  local left = window_full("requests", limits.requests,
+    limits.requests_window_ms or 60000)
+  if left then
+    return nil, keep_calm(limits.requests_code or "RATE_LIMIT_EXCEEDED", left)
+  end
+  take_in_window("requests")
+  return true
+end
+
+-- Zips a folder with the command; an empty one is an empty archive.
+local function zip_folder(dir, file)
+  local command = "cd " .. posix.quote(dir) .. " && exec zip -qrX "
+    .. posix.quote(file) .. " . >/dev/null 2>&1"
+  if os.execute(command) ~= 0 then
+    local out = assert(io.open(file, "wb"))
+    out:write("PK\5\6" .. ("\0"):rep(18))
+    out:close()
+  end
+end
+
+--- Puts a file among a resource's snapshots, newest first.
+-- @param spec file, modified_ms, version (nil: none), name, size, key, expires
+function state.place(resource, spec)
+  local entry = {
+    resource = resource, kind = resource.kind, file = spec.file,
+    name = spec.name or resource.snapshot_name, version = spec.version,
+    modified = spec.modified_ms or state.now_ms(),
+    modified_text = spec.modified_text,
+    size = spec.size or lfs.attributes(spec.file, "size"),
+    etag = spec.etag or ('"' .. random_name(16) .. '"'),
+    key = spec.key, expires = spec.expires,
+  }
+  local list, at = resource.snapshots, 1
+  while list[at] and list[at].modified > entry.modified do at = at + 1 end
+  table.insert(list, at, entry)
+  return entry
+end
+
+function state.random_version()
+  return random_name(16):gsub("^(........)(....)(....)(....)",
+    "%1-%2-%3-%4-")
+end
+
+function state.key_of(entry)
+  return entry.key or signature.sign(state.path_of(entry), entry.version,
+    entry.expires or (ngx.time() + state.config.expires_in))
+end
+
+--- The store's path of a snapshot, as it stands in an address.
+function state.path_of(entry)
+  return "/" .. entry.kind .. "/" .. state.account .. "/"
+    .. signature.escape(entry.name) .. ".zip"
+end
+
+local function make_snapshot(resource)
+  local version = state.random_version()
+  local file = state.dir .. "/store/" .. version .. ".zip"
+  zip_folder(resource.dir, file)
+  return state.place(resource, { file = file, version = version })
+end
+
+--- Creates a snapshot. Returns the entry, or `true` when it comes later.
+function state.create(resource)
+  local limits = state.config.limits
+  local left = too_soon("create", limits.create_account_ms)
+    or too_soon("create " .. resource.id, limits.create_resource_ms)
+  if left then return nil, keep_calm("KEEP_CALM", left) end
+  if window_full("daily", limits.daily, limits.daily_window_ms or 86400000)
+  then
+    return nil, { 429, "DAILY_SNAPSHOTS_LIMIT_REACHED" }
+  end
+  take("create")
+  take("create " .. resource.id)
+  take_in_window("daily")
+  local pause = state.config.create_ms
+  if pause > 0 then state.sleep(pause / 1000) end
+  if not state.config.processing_ms then return make_snapshot(resource) end
+  local generation = state.generation
+  ngx.update_time()
+  ngx.timer.at(state.config.processing_ms / 1000, function(premature)
+    if not premature and generation == state.generation then
+      make_snapshot(resource)
+    end
+  end)
+  return true
+end
+
+local function entry_json(entry)
+  return ('{"name":%s,"size":%d,"modified":%s,"key":%s}'):format(
+    signature.json(entry.name), entry.size,
+    signature.json(entry.modified_text or iso(entry.modified)),
+    signature.json(state.key_of(entry)))
+end
+
+-- The JSON of a listing, kept for listing_cache_ms when that is set.
+local function cached(name, make)
+  local found, period = state.cached[name], state.config.listing_cache_ms
+  if found and state.now_ms() - found.at < period then return found.text end
+  local parts = {}
+  for i, entry in ipairs(make()) do parts[i] = entry_json(entry) end
+  local text = "[" .. table.concat(parts, ",") .. "]"
+  state.cached[name] = { at = state.now_ms(), text = text }
+  return text
+end
+
+--- The listing of one resource, as JSON text.
+function state.list(resource)
+  return cached(resource.kind .. "/" .. resource.id,
+    function() return resource.snapshots end)
+end
+
+--- The listing of all applications or databases, as JSON text.
+function state.list_all(kind)
+  if state.config.plan == "free" then
+    return nil, { 402, "UPGRADE_REQUIRED" }
+  end
+  return cached(kind, function()
+    local all = {}
+    for _, resource in ipairs(state[kind]) do
+      for _, entry in ipairs(resource.snapshots) do all[#all + 1] = entry end
+    end
+    return all
+  end)
+end
+
+--- The snapshot at a path of the store; without a version the newest one
+-- that has none, else the newest.
+function state.stored(kind, name, version)
+  local newest, known
+  for _, resource in ipairs(state[kind] or {}) do
+    for _, entry in ipairs(resource.snapshots) do
+      if entry.name == name then
+        known = true
+        if version and entry.version == version then return entry end
+        if not version and not entry.version then return entry end
+        newest = newest or entry
+      end
+    end
+  end
+  if version then return nil, known and "NoSuchVersion" or "NoSuchKey" end
+  return newest, "NoSuchKey"
+end
+
+--- A restore of this resource is under way for so long: others get 409.
+function state.begin_restore(resource, ms)
+  resource.restoring_until = state.now_ms() + ms
+end
+
+function state.is_restoring(resource)
+  return (resource.restoring_until or 0) > state.now_ms()
+end
+
+-- The snapshot a restore names: by the resource's id or the snapshot's own
+-- name, and its version. Second result: the id is another database's.
+local function find_version(resource, snapshot_id, version)
+  for _, entry in ipairs(resource.snapshots) do
+    if entry.version == version
+      and (snapshot_id == resource.id or snapshot_id == entry.name) then
+      return entry
+    end
+  end
+  if resource.kind ~= "databases" or snapshot_id == resource.id
+    or snapshot_id == resource.snapshot_name then
+    return nil
+  end
+  for _, other in ipairs(state.databases) do
+    if snapshot_id == other.id or snapshot_id == other.snapshot_name then
+      return nil, true
+    end
+  end
+end
+
+--- Puts a snapshot's files in place of the resource's.
+function state.restore(resource, snapshot_id, version)
+  if state.is_restoring(resource) then
+    return nil, { 409, "RESTORE_IN_PROGRESS" }
+  end
+  local left = too_soon("restore", state.config.limits.restore_ms)
+  if left then return nil, keep_calm("KEEP_CALM", left) end
+  local entry, elsewhere = find_version(resource, snapshot_id, version)
+  if elsewhere then return nil, { 400, "SNAPSHOT_DATABASE_MISMATCH" } end
+  if not entry then return nil, { 404, "SNAPSHOT_NOT_FOUND" } end
+  take("restore")
+  if not state.unpack(entry.file, resource.dir) then
+    return nil, { 500, "SNAPSHOT_RESTORE_FAILED" }
+  end
+  state.begin_restore(resource, state.config.restore_ms)
+  return true
+end
+
+--- Replaces a folder by an archive's content; false, and nothing changed,
+-- when the archive cannot be unpacked.
+function state.unpack(file, dir)
+  local fresh = state.dir .. "/tmp/" .. random_name(8)
+  lfs.mkdir(fresh)
+  local result = os.execute("exec unzip -qqo " .. posix.quote(file) .. " -d "
+    .. posix.quote(fresh) .. " >/dev/null 2>&1 </dev/null")
+  -- unzip calls an archive without entries an error (1)
+  if result ~= 0 and result ~= 256 then
+    posix.remove_tree(fresh)
+    return false
+  end
+  posix.remove_tree(dir)
+  return os.rename(fresh, dir)
+end
+
+return state
