@@ -15,9 +15,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "error.h"
+#include "task.h"
 
 #define CALL "squarecloud.Call"
+
+const char sq_no_op;
 
 /* ---- releasing -------------------------------------------------------- */
 
@@ -30,6 +34,7 @@ static void drop_op(struct sq_op **op) {
 static void release(struct sq_call *call) {
   sq_link_leave(&call->ready);
   sq_link_leave(&call->siblings);
+  sq_link_leave(&call->joined);
   drop_op(&call->op);
   drop_op(&call->after);
   sq_state_settle(call->state);
@@ -40,6 +45,7 @@ static int mm_close(lua_State *L) {
   struct sq_call *call = lua_touserdata(L, 1);
   if (call->state) release(call);
   call->state = NULL;
+  call->task = NULL;
   return 0;
 }
 
@@ -52,6 +58,7 @@ void sq_call_setup(lua_State *L) {
 
 void sq_call_abandon(struct sq_call *call) {
   call->closed = true;
+  if (call->task) sq_call_wake(call, 0);
   drop_op(&call->op);
   drop_op(&call->after);
   sq_link_leave(&call->siblings);
@@ -76,55 +83,91 @@ struct sq_call *sq_call_push(lua_State *L, struct sq_state *state,
   return call;
 }
 
-/* Pushes what the progress function raised, when it did; true when it wants
- * the operation to go on. */
+/* Runs the progress function at the top with what is known; true when the
+ * operation is to go on.  What it raises takes its place. */
 static bool run_progress(lua_State *L, struct sq_call *call, int index) {
   struct sq_progress p = call->progress;
-  bool go_on = true;
-  if (lua_getiuservalue(L, index, SQ_CALL_PROGRESS) == LUA_TFUNCTION) {
-    lua_pushinteger(L, p.done);
-    if (p.total >= 0)
-      lua_pushinteger(L, p.total);
-    else
-      lua_pushnil(L);
-    lua_pushnumber(L, p.rate);
-    call->state->in_callback = true;
-    int rc = lua_pcall(L, 3, 1, 0);
-    call->state->in_callback = false;
-    if (rc != LUA_OK) lua_error(L); /* the call's __close cancels */
-    go_on = !lua_isboolean(L, -1) || lua_toboolean(L, -1);
+  lua_pushinteger(L, p.done);
+  if (p.total >= 0)
+    lua_pushinteger(L, p.total);
+  else
+    lua_pushnil(L);
+  lua_pushnumber(L, p.rate);
+  call->state->in_callback = true;
+  int rc = lua_pcall(L, 3, 1, 0);
+  call->state->in_callback = false;
+  if (rc != LUA_OK) {
+    call->raises = true;
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, index, SQ_CALL_PROGRESS);
   }
-  lua_pop(L, 1);
-  return go_on;
+  return rc == LUA_OK && (!lua_isboolean(L, -1) || lua_toboolean(L, -1));
 }
 
-/* Handles what came for the call.  True when it is done. */
-static bool handle(lua_State *L, struct sq_call *call, int index) {
-  unsigned events = call->events;
-  call->events = 0;
+void sq_call_progress(lua_State *L, struct sq_call *call, int index) {
+  if (!(call->events & SQ_EVENT_PROGRESS)) return;
+  call->events &= ~(unsigned)SQ_EVENT_PROGRESS;
+  bool go_on = true;
+  if (lua_getiuservalue(L, index, SQ_CALL_PROGRESS) == LUA_TFUNCTION &&
+      !call->raises)
+    go_on = run_progress(L, call, index);
+  lua_pop(L, 1);
+  if (!call->op) return; /* closed meanwhile, by a finalizer */
+  if (!go_on)
+    sq_op_cancel(call->op);
+  else if (call->progress.done == call->progress.total)
+    sq_op_go(call->op);
+}
+
+bool sq_call_is_over(const struct sq_call *call) {
+  return call->closed || call->raises || (call->events & SQ_EVENT_DONE) != 0;
+}
+
+void sq_call_wake(struct sq_call *call, unsigned events) {
+  struct sq_state *s = call->state;
+  call->events |= events;
+  if (!s || sq_link_is_in(&call->ready)) return;
+  sq_list_append(&s->ready, &call->ready);
+  sq_state_settle(s);
+}
+
+static int drive(lua_State *L, int index);
+
+static int k_drive(lua_State *L, int status, lua_KContext index) {
+  struct sq_call *call = lua_touserdata(L, (int)index);
+  (void)status;
+  call->task = NULL;
+  return drive(L, (int)index);
+}
+
+/* Does what there is to do; the method's number of results, or SQ_CALL_NEXT
+ * when there is nothing but to wait. */
+static int go_on(lua_State *L, struct sq_call *call, int index) {
   sq_link_leave(&call->ready);
-  if (events & SQ_EVENT_PROGRESS) {
-    if (!run_progress(L, call, index))
-      sq_op_cancel(call->op);
-    else if (call->progress.done == call->progress.total)
-      sq_op_go(call->op);
+  sq_call_progress(L, call, index);
+  if (call->raises) {
+    lua_getiuservalue(L, index, SQ_CALL_PROGRESS);
+    return lua_error(L); /* the call's __close cancels */
   }
-  return (events & SQ_EVENT_DONE) != 0;
+  if (call->closed)
+    return sq_call_error(L, call, SQ_CLOSED, "the client was closed");
+  if (!(call->events & SQ_EVENT_DONE)) return SQ_CALL_NEXT;
+  call->events = 0;
+  return call->finish(L, call, index);
 }
 
 static int drive(lua_State *L, int index) {
   struct sq_call *call = lua_touserdata(L, index);
+  struct sq_state *s = call->state;
   for (;;) {
-    sq_state_collect(call->state);
-    sq_state_trace(L, call->state);
-    if (call->closed)
-      return sq_call_error(L, call, SQ_CLOSED, "the client was closed");
-    if (handle(L, call, index)) {
-      int n = call->finish(L, call, index);
-      if (n != SQ_CALL_NEXT) return n;
-    } else if (!call->events) {
-      sq_state_wait(L, call->state);
-    }
+    int n = go_on(L, call, index);
+    if (n != SQ_CALL_NEXT) return n;
+    if (sq_task_may_yield(L, s)) return sq_task_yield(L, call, index, k_drive);
+    sq_state_collect(s);
+    sq_state_trace(L, s);
+    if (call->steps && sq_task_resume_ready(L, s, 1) > 0) continue;
+    if (!sq_call_is_over(call) && !call->events)
+      sq_state_wait(L, s, SQ_SECOND);
   }
 }
 
@@ -132,12 +175,13 @@ int sq_call_next(lua_State *L, struct sq_call *call, struct sq_op *op,
                  sq_finish finish) {
   struct sq_failure f;
   drop_op(&call->op);
+  call->finish = finish;
+  if (op == SQ_NO_OP) return SQ_CALL_NEXT;
   if (!op) {
     sq_failure_set(&f, SQ_NETWORK, "out of memory");
     return sq_error_return(L, &f, call->operation);
   }
   call->op = op;
-  call->finish = finish;
   sq_op_set_user(op, call);
   if (!sq_op_submit(call->state->engine, op, &f))
     return sq_error_return(L, &f, call->operation);
@@ -165,5 +209,9 @@ int sq_call_error(lua_State *L, struct sq_call *call, enum sq_kind kind,
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
   sq_failure_set(&f, kind, "%s", text);
+  if (call->op) { /* what it came to before this was found wrong */
+    f.http_status = sq_op_failure(call->op)->http_status;
+    f.sent = sq_op_failure(call->op)->sent;
+  }
   return sq_error_return(L, &f, call->operation);
 }

@@ -32,8 +32,13 @@ struct sq_call {
   sq_finish finish;
   struct sq_link ready;  /* in the state's list */
   struct sq_link siblings; /* in its client's list, or nowhere */
+  struct sq_link joined;   /* in the waiters of a task */
+  struct sq_task *task;    /* that yielded for it; null: somebody blocks */
+  int index;               /* of the call, on that task's stack */
   unsigned events;
-  bool closed; /* by its client */
+  bool closed;   /* by its client */
+  bool steps;    /* while it blocks, tasks are resumed */
+  bool raises;   /* its progress function raised: in place of the function */
   struct sq_progress progress;
   char operation[160]; /* "restore_snapshot a1", fit to be shown */
 
@@ -51,6 +56,11 @@ void sq_call_setup(lua_State *L);
 struct sq_call *sq_call_push(lua_State *L, struct sq_state *state,
                              const char *name, const char *about, int keeps);
 
+/* For sq_call_run: nothing is asked of the engine, the call is woken by
+ * sq_call_wake. */
+#define SQ_NO_OP ((struct sq_op *)(uintptr_t)&sq_no_op)
+extern const char sq_no_op;
+
 /* Runs `op` (null: no memory) and gives the results of `finish`.  To be
  * returned by the method at once: return sq_call_run(...). */
 int sq_call_run(lua_State *L, int index, struct sq_op *op, sq_finish finish);
@@ -64,6 +74,16 @@ int sq_call_failed(lua_State *L, struct sq_call *call);
 /* nil and an error of kind `kind` with this text. */
 int sq_call_error(lua_State *L, struct sq_call *call, enum sq_kind kind,
                   const char *format, ...) SQ_PRINTF(4, 5);
+
+/* ---- for tasks ---- */
+
+/* Something (SQ_EVENT_*) has come for the call that is not the engine's. */
+void sq_call_wake(struct sq_call *call, unsigned events);
+/* Runs the progress function of the call at `index`, when there is progress.
+ * What it raises is raised by the call when it goes on. */
+void sq_call_progress(lua_State *L, struct sq_call *call, int index);
+/* True when the call's method has something to do. */
+bool sq_call_is_over(const struct sq_call *call);
 
 /* Ends the call from outside (its client was closed). */
 void sq_call_abandon(struct sq_call *call);

@@ -15,8 +15,10 @@
 #include "error.h"
 #include "handle.h"
 #include "object.h"
+#include "task.h"
 
 #define YEAR_SECONDS (365.0 * 86400)
+#define MIB (INT64_C(1024) * 1024)
 
 static const char *const known[] = {
     "api_key",        "base_url",       "snapshots_url",
@@ -42,18 +44,20 @@ static const char *read_plain(const struct sq_options *o, const char *name,
 
 static const char *read_key(const struct sq_options *o) {
   const char *key = read_plain(o, "api_key", NULL);
-  if (!key) sq_options_error(o, "option 'api_key' is missing");
-  return key;
+  if (key) return key;
+  sq_options_error(o, "option 'api_key' is missing"); /* raises */
+  return "";
 }
 
 /* Pushes the address, without slashes at its end. */
 static void push_address(const struct sq_options *o, const char *name,
                          const char *otherwise) {
-  const char *url = sq_options_string(o, name, NULL);
+  size_t n = strlen(otherwise);
+  const char *url = sq_options_string(o, name, &n);
   if (!url) url = otherwise;
-  const char *problem = sq_address_problem(url, true);
+  const char *problem = strlen(url) == n ? sq_address_problem(url, true)
+                                         : "contains a control character";
   if (problem) sq_options_error(o, "option '%s' %s", name, problem);
-  size_t n = strlen(url);
   while (n > 0 && url[n - 1] == '/') n--;
   lua_pushlstring(o->L, url, n);
 }
@@ -106,7 +110,7 @@ static struct sq_profile_options read_profile(const struct sq_options *o) {
   p.retries = (int)sq_options_integer(o, "retries", 3, 0, 1000);
   p.concurrency = (int)sq_options_integer(o, "concurrency", 8, 1, 1000);
   p.max_response_bytes = (size_t)sq_options_integer(
-      o, "max_response_bytes", 8 * 1024 * 1024, 1, 1024 * 1024 * 1024);
+      o, "max_response_bytes", 8 * MIB, 1, 1024 * MIB);
   read_proxy(o, &p);
   return p;
 }
@@ -114,9 +118,10 @@ static struct sq_profile_options read_profile(const struct sq_options *o) {
 /* ---- making ----------------------------------------------------------- */
 
 static struct sq_client *push_closed(lua_State *L) {
-  struct sq_client *c = lua_newuserdatauv(L, sizeof *c, 3);
+  struct sq_client *c = lua_newuserdatauv(L, sizeof *c, 4);
   memset(c, 0, sizeof *c);
   sq_list_init(&c->calls);
+  sq_list_init(&c->tasks);
   luaL_setmetatable(L, SQ_CLIENT);
   return c;
 }
@@ -204,6 +209,7 @@ static int mm_gc(lua_State *L) {
   struct sq_link *link;
   c->state = NULL;
   c->profile = NULL;
+  sq_task_end_all(L, &c->tasks);
   while ((link = c->calls.next) != &c->calls)
     sq_call_abandon(SQ_HOLDER(link, struct sq_call, siblings));
   if (profile) sq_profile_trace_off(profile);
@@ -242,5 +248,6 @@ void sq_client_setup(lua_State *L) {
   luaL_getmetatable(L, SQ_CLIENT);
   lua_getfield(L, -1, "__index");
   sq_endpoints_add(L);
+  sq_tasks_add(L);
   lua_pop(L, 2);
 }

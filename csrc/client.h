@@ -3,7 +3,8 @@
  *
  * A client owns a profile (the engine's copy of its settings).  User values:
  * 1 the state's engine, 2 the trace function or nil, 3 a table of its
- * addresses: base_url, snapshots_url, account_id (nil until known).
+ * addresses: base_url, snapshots_url, account_id (nil until known), 4 the set
+ * of its running tasks.
  */
 #ifndef SQ_CLIENT_H
 #define SQ_CLIENT_H
@@ -17,12 +18,18 @@
 
 SQ_HIDDEN_BEGIN
 
-enum { SQ_CLIENT_ENGINE = 1, SQ_CLIENT_TRACE, SQ_CLIENT_ADDRESSES };
+enum {
+  SQ_CLIENT_ENGINE = 1,
+  SQ_CLIENT_TRACE,
+  SQ_CLIENT_ADDRESSES,
+  SQ_CLIENT_TASKS
+};
 
 struct sq_client {
   struct sq_state *state;     /* null while closed */
   struct sq_profile *profile; /* null while closed */
   struct sq_link calls;       /* under way, of this client */
+  struct sq_link tasks;       /* running, spawned by this client */
   double timeout, action_timeout;
   int segments;
 };

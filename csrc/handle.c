@@ -20,6 +20,7 @@ static void get(lua_State *L, int index, int field) {
 static int make(lua_State *L, const char *method, const char *type) {
   size_t n;
   sq_client_check(L, 1);
+  if (lua_gettop(L) > 2) return luaL_error(L, "%s: takes one id", method);
   if (lua_type(L, 2) != LUA_TSTRING)
     return luaL_error(L, "%s: the id must be a string, got %s", method,
                       luaL_typename(L, 2));
@@ -48,6 +49,9 @@ int sq_handle_database(lua_State *L) {
 static int call(lua_State *L, const char *method, const char *function,
                 const char *const known[]) {
   luaL_checkudata(L, 1, SQ_HANDLE);
+  lua_getiuservalue(L, 1, 2);
+  sq_client_check(L, -1); /* "closed" comes before what else is wrong */
+  lua_pop(L, 1);
   struct sq_options o =
       sq_options_take(L, 2, function, NULL, true, known);
   lua_newtable(L); /* the caller's table stays as it is */

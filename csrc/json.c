@@ -24,6 +24,9 @@ void sq_json_setup(lua_State *L) {
   lua_getfield(L, -1, "decode_max_depth");
   lua_pushinteger(L, DEPTH_MAX);
   lua_call(L, 1, 0);
+  lua_getfield(L, -1, "decode_invalid_numbers"); /* NaN, 0x10: no JSON */
+  lua_pushboolean(L, 0);
+  lua_call(L, 1, 0);
   lua_getfield(L, -1, "decode");
   lua_rawsetp(L, LUA_REGISTRYINDEX, &decode_key);
   lua_getfield(L, -1, "encode");

@@ -21,6 +21,7 @@
 #include "snapshot.h"
 #include "snapshot_info.h"
 #include "state.h"
+#include "task.h"
 #include "zip_file.h"
 
 _Static_assert(LUA_VERSION_NUM == 504, "Lua 5.4 is needed");
@@ -59,6 +60,7 @@ int luaopen_squarecloud_core(lua_State *L) {
   sq_response_setup(L);
   sq_handle_setup(L);
   sq_zip_file_setup(L);
+  sq_task_setup(L);
   lua_createtable(L, 0, 4);
   lua_pushcfunction(L, sq_client_new);
   lua_setfield(L, -2, "Client");

@@ -21,6 +21,7 @@ SQ_HIDDEN_BEGIN
 #define SQ_RESPONSE "squarecloud.Response"
 #define SQ_HANDLE "squarecloud.Handle"
 #define SQ_ZIP_FILE "squarecloud.ZipFile"
+#define SQ_TASK "squarecloud.Task"
 
 /* Pushes field number `field` (an index into the class's names) of the
  * record at `index`; nil when it has none. */

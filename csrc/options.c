@@ -34,7 +34,7 @@ static int refuse_unknown(const struct sq_options *o,
   size_t n;
   const char *name = luaL_tolstring(L, -2, &n);
   sq_show(shown, sizeof shown, name, n);
-  lua_pushliteral(L, "");
+  lua_pushstring(L, known[0] ? "" : "none");
   for (int i = 0; known[i]; i++) {
     lua_pushfstring(L, i ? ", %s" : "%s", known[i]);
     lua_concat(L, 2);
@@ -133,8 +133,9 @@ lua_Integer sq_options_integer(const struct sq_options *o, const char *name,
   }
   lua_pop(o->L, 1);
   if (otherwise < least || otherwise > most)
-    sq_options_error(o, "option '%s' must be between %d and %d", name,
-                     (int)least, (int)most);
+    sq_options_error(o, "option '%s' must be between %s", name,
+                     lua_pushfstring(o->L, "%I and %I", (LUAI_UACINT)least,
+                                     (LUAI_UACINT)most));
   return otherwise;
 }
 
@@ -148,17 +149,18 @@ bool sq_options_boolean(const struct sq_options *o, const char *name,
 
 int sq_options_choice(const struct sq_options *o, const char *name,
                       const char *const choices[], int otherwise) {
-  const char *s = sq_options_string(o, name, NULL);
+  size_t n;
+  const char *s = sq_options_string(o, name, &n);
   if (!s) return otherwise;
   for (int i = 0; choices[i]; i++)
-    if (strcmp(choices[i], s) == 0) return i;
+    if (strlen(choices[i]) == n && memcmp(choices[i], s, n) == 0) return i;
   lua_pushliteral(o->L, "");
   for (int i = 0; choices[i]; i++) {
     lua_pushfstring(o->L, i ? ", \"%s\"" : "\"%s\"", choices[i]);
     lua_concat(o->L, 2);
   }
   char shown[80];
-  sq_show(shown, sizeof shown, s, strlen(s));
+  sq_show(shown, sizeof shown, s, n);
   return sq_options_error(o, "option '%s' must be one of %s, got \"%s\"", name,
                           lua_tostring(o->L, -1), shown);
 }

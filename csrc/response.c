@@ -4,6 +4,7 @@
  */
 #include "response.h"
 
+#include "client.h"
 #include "endpoints.h"
 #include "json.h"
 #include "object.h"
@@ -49,9 +50,11 @@ static int mm_tostring(lua_State *L) {
   lua_settop(L, 1);
   sq_record_get_plain(L, 1, "status");
   sq_record_get_plain(L, 1, "http_status");
-  lua_pushfstring(L, SQ_RESPONSE " (%s, HTTP %I)",
+  lua_getiuservalue(L, 1, 2);
+  lua_pushfstring(L, SQ_RESPONSE " (%s, HTTP %I%s)",
                   lua_isstring(L, 2) ? lua_tostring(L, 2) : "no status",
-                  (LUAI_UACINT)lua_tointeger(L, 3));
+                  (LUAI_UACINT)lua_tointeger(L, 3),
+                  sq_client_is_closed(L, 4) ? ", closed" : "");
   return 1;
 }
 

@@ -29,34 +29,50 @@ static void set_text(lua_State *L, const char *name, const char *value) {
 
 /* The snapshot's id is its file's name in the store, without ".zip". */
 static void push_id(lua_State *L, const char *url) {
-  char name[1024];
-  size_t n = sq_url_last_segment(name, sizeof name, url);
+  luaL_Buffer b;
+  size_t cap = strlen(url) + 1;
+  char *name = luaL_buffinitsize(L, &b, cap);
+  size_t n = sq_url_last_segment(name, cap, url);
   if (n > 4 && strcmp(name + n - 4, ".zip") == 0) n -= 4;
-  lua_pushlstring(L, name, n);
+  luaL_pushresultsize(&b, n);
+}
+
+void sq_snapshot_push_version(lua_State *L, const char *key, size_t n) {
+  luaL_Buffer b;
+  char *version = luaL_buffinitsize(L, &b, n + 1);
+  bool found = sq_query_get(key, n, "versionId", version, n + 1);
+  size_t length = found ? strlen(version) : 0;
+  luaL_pushresultsize(&b, length);
+  if (length > 0) return;
+  lua_pop(L, 1);
+  lua_pushnil(L);
 }
 
 /* Stack: ..., fields. */
 static void fill(lua_State *L, struct sq_call *call, const char *url,
                  const char *key) {
-  char text[128];
+  char text[32];
   int64_t date = sq_request_head(call->op)->date;
   set_text(L, "url", url);
   set_text(L, "key", key);
   set_text(L, "application_type", call->database ? "database" : "app");
   push_id(L, url);
   lua_setfield(L, -2, "id");
-  if (sq_query_get(key, strlen(key), "versionId", text, sizeof text))
-    set_text(L, "version_id", text);
+  sq_snapshot_push_version(L, key, strlen(key));
+  lua_setfield(L, -2, "version_id");
   if (date >= 0) {
     sq_time_format_iso(text, date, -1);
     set_text(L, "created_at", text);
   }
 }
 
-/* Pushes response[name] and gives its text, or null. */
+/* Pushes response[name] and gives its text, or null when it is none or has
+ * control characters. */
 static const char *text_of(lua_State *L, int response, const char *name) {
-  return lua_getfield(L, response, name) == LUA_TSTRING ? lua_tostring(L, -1)
-                                                        : NULL;
+  size_t n;
+  if (lua_getfield(L, response, name) != LUA_TSTRING) return NULL;
+  const char *text = lua_tolstring(L, -1, &n);
+  return sq_text_is_plain(text, n) ? text : NULL;
 }
 
 int sq_snapshot_finish(lua_State *L, struct sq_call *call, int index) {
@@ -86,11 +102,16 @@ int sq_snapshot_finish(lua_State *L, struct sq_call *call, int index) {
 }
 
 static int mm_tostring(lua_State *L) {
+  char shown[256];
+  size_t n;
   luaL_checkudata(L, 1, SQ_SNAPSHOT);
+  lua_settop(L, 1);
   sq_record_get_plain(L, 1, "id");
   sq_record_get_plain(L, 1, "created_at");
   lua_getiuservalue(L, 1, 2);
-  lua_pushfstring(L, SQ_SNAPSHOT " (%s, %s%s)", lua_tostring(L, 2),
+  const char *id = lua_tolstring(L, 2, &n);
+  sq_show(shown, sizeof shown, id, n);
+  lua_pushfstring(L, SQ_SNAPSHOT " (%s, %s%s)", shown,
                   lua_isstring(L, 3) ? lua_tostring(L, 3) : "no time",
                   sq_client_is_closed(L, 4) ? ", closed" : "");
   return 1;
@@ -99,6 +120,7 @@ static int mm_tostring(lua_State *L) {
 static int mm_eq(lua_State *L) {
   if (!luaL_testudata(L, 1, SQ_SNAPSHOT) || !luaL_testudata(L, 2, SQ_SNAPSHOT))
     return lua_pushboolean(L, 0), 1;
+  lua_settop(L, 2);
   sq_record_get_plain(L, 1, "version_id");
   sq_record_get_plain(L, 2, "version_id");
   sq_record_get_plain(L, 1, "id");

@@ -20,7 +20,7 @@
 #include "snapshot.h"
 
 enum { CONTEXT_CLIENT = 1, CONTEXT_TYPE, CONTEXT_PREFIX, CONTEXT_APP_ID };
-enum { KEPT_DAYS = 30, DAY = 86400 };
+#define KEPT_SECONDS (INT64_C(30) * 86400)
 
 enum field {
   F_ID,
@@ -58,6 +58,7 @@ static int get_either(lua_State *L, int entry, const char *wire,
 
 static const char *text_of(lua_State *L, int entry, const char *wire,
                            const char *guide, size_t *n) {
+  if (n) *n = 0;
   if (get_either(L, entry, wire, guide) != LUA_TSTRING) return NULL;
   return lua_tolstring(L, -1, n);
 }
@@ -95,27 +96,23 @@ static const char *problem_of(lua_State *L, int entry) {
 /* ---- fields ----------------------------------------------------------- */
 
 static void push_version(lua_State *L, int entry) {
-  char version[256];
   size_t n;
   const char *key = text_of(L, entry, "key", NULL, &n);
-  if (sq_query_get(key, n, "versionId", version, sizeof version) && version[0])
-    lua_pushstring(L, version);
-  else
-    lua_pushnil(L);
+  sq_snapshot_push_version(L, key, n);
 }
 
 static void push_expiry(lua_State *L, int entry) {
-  struct sq_time t;
+  struct sq_time t = {0, 0};
   char text[32];
   time_of(L, entry, &t);
   bool fraction = strchr(lua_tostring(L, -1), '.') != NULL;
-  sq_time_format_iso(text, t.seconds + KEPT_DAYS * DAY,
+  sq_time_format_iso(text, t.seconds + KEPT_SECONDS,
                      fraction ? (int)(t.nanos / 1000000) : -1);
   lua_pushstring(L, text);
 }
 
 static void push_timestamp(lua_State *L, int entry) {
-  struct sq_time t;
+  struct sq_time t = {0, 0};
   time_of(L, entry, &t);
   lua_pushnumber(L, (lua_Number)t.seconds + (lua_Number)t.nanos / 1e9);
 }
@@ -125,11 +122,18 @@ static void push_context(lua_State *L, int index, int field) {
   lua_rawgeti(L, -1, field);
 }
 
+/* As one path segment. */
+static const char *push_encoded(lua_State *L, const char *s, size_t n) {
+  luaL_Buffer b;
+  char *encoded = luaL_buffinitsize(L, &b, 3 * n + 1);
+  luaL_pushresultsize(&b, sq_url_encode(encoded, 3 * n + 1, s, n));
+  return lua_tostring(L, -1);
+}
+
 static void push_url(lua_State *L, int index, int entry) {
-  char encoded[3 * 1024];
   size_t n;
   const char *name = text_of(L, entry, "name", "id", &n);
-  sq_url_encode(encoded, sizeof encoded, name, n < 1024 ? n : 1023);
+  const char *encoded = push_encoded(L, name, n);
   push_context(L, index, CONTEXT_PREFIX);
   const char *prefix = lua_tostring(L, -1);
   lua_pushfstring(L, "%s%s.zip?%s", prefix, encoded,
@@ -210,10 +214,9 @@ static void push_shared(lua_State *L, struct sq_call *call, int index) {
   int client = lua_gettop(L);
   const char *store = sq_client_push_address(L, client, "snapshots_url");
   const char *account = sq_client_push_address(L, client, "account_id");
-  char encoded[1024];
-  sq_url_encode(encoded, sizeof encoded, account, strlen(account));
   lua_pushfstring(L, "%s/%s/%s/", store,
-                  call->database ? "databases" : "applications", encoded);
+                  call->database ? "databases" : "applications",
+                  push_encoded(L, account, strlen(account)));
   lua_rawseti(L, shared, CONTEXT_PREFIX);
   lua_pushstring(L, call->database ? "database" : "app");
   lua_rawseti(L, shared, CONTEXT_TYPE);
@@ -261,9 +264,10 @@ int sq_snapshot_infos_finish(lua_State *L, struct sq_call *call, int index) {
 
 static int m_restore(lua_State *L) {
   luaL_checkudata(L, 1, SQ_SNAPSHOT_INFO);
-  if (lua_gettop(L) > 1) return luaL_error(L, "restore takes no options");
   sq_snapshot_info_push_client(L, 1);
+  sq_client_check(L, -1); /* "closed" comes before what else is wrong */
   lua_insert(L, 1);
+  if (lua_gettop(L) > 2) return luaL_error(L, "restore takes no options");
   return sq_endpoint_call(L, "restore_snapshot");
 }
 

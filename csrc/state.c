@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <poll.h>
+#include <sched.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "call.h"
@@ -15,8 +17,10 @@
 
 #define ENGINE "squarecloud.Engine"
 #define PATIENCE_MS 250
+#define LOOK (SQ_SECOND / 1000)
 
-static const char registry_key;
+/* Their addresses are keys in the registry, each of a weak table. */
+static const char engine_key, listeners_key, tasks_key;
 
 /* ---- making and ending ------------------------------------------------ */
 
@@ -36,30 +40,36 @@ static void push_weak_table(lua_State *L) {
   lua_setmetatable(L, -2);
 }
 
+static void make_table(lua_State *L, const void *key) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TTABLE) {
+    push_weak_table(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+  }
+  lua_pop(L, 1);
+}
+
 void sq_state_setup(lua_State *L) {
   if (luaL_newmetatable(L, ENGINE)) {
     lua_pushcfunction(L, mm_gc);
     lua_setfield(L, -2, "__gc");
   }
   lua_pop(L, 1);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key) != LUA_TTABLE) {
-    push_weak_table(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &registry_key);
-  }
-  lua_pop(L, 1);
+  make_table(L, &engine_key);
+  make_table(L, &listeners_key);
+  make_table(L, &tasks_key);
+}
+
+void sq_state_push_tasks(lua_State *L) {
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &tasks_key);
 }
 
 static struct sq_state *make(lua_State *L) {
   struct sq_failure f;
-  struct sq_state *s = lua_newuserdatauv(L, sizeof *s, 1);
-  s->engine = NULL;
-  s->in_callback = false;
-  s->hook_at = 0;
-  s->listeners = 0;
+  struct sq_state *s = lua_newuserdatauv(L, sizeof *s, 0);
+  memset(s, 0, sizeof *s);
   sq_list_init(&s->ready);
+  sq_list_init(&s->failures);
   luaL_setmetatable(L, ENGINE);
-  push_weak_table(L);
-  lua_setiuservalue(L, -2, 1);
   s->engine = sq_engine_new(&f);
   if (!s->engine) {
     sq_error_push(L, &f, "Client");
@@ -69,7 +79,7 @@ static struct sq_state *make(lua_State *L) {
 }
 
 struct sq_state *sq_state_push(lua_State *L) {
-  lua_rawgetp(L, LUA_REGISTRYINDEX, &registry_key);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &engine_key);
   if (lua_rawgeti(L, -1, 1) == LUA_TUSERDATA) {
     struct sq_state *s = lua_touserdata(L, -1);
     if (s->engine && !sq_engine_is_foreign(s->engine)) {
@@ -118,9 +128,21 @@ static int nothing(lua_State *L) {
   return 0;
 }
 
-void sq_state_wait(lua_State *L, struct sq_state *s) {
+/* Waking a thread that sleeps takes longer than many an answer from nearby:
+ * so a wait begins with a short look, leaving the core to whoever wants it. */
+static bool look(const struct sq_state *s, int64_t nanoseconds) {
+  if (nanoseconds > LOOK) nanoseconds = LOOK;
+  for (int64_t end = sq_now() + nanoseconds; sq_now() < end; sched_yield())
+    if (sq_engine_has_news(s->engine)) return true;
+  return false;
+}
+
+void sq_state_wait(lua_State *L, struct sq_state *s, int64_t nanoseconds) {
   struct pollfd p = {sq_engine_fd(s->engine), POLLIN, 0};
-  int n = poll(&p, 1, PATIENCE_MS);
+  int64_t ms = (nanoseconds + 999999) / 1000000;
+  int n = look(s, nanoseconds)
+              ? 1
+              : poll(&p, 1, ms < PATIENCE_MS ? (int)ms : PATIENCE_MS);
   int64_t now = sq_now();
   if (n > 0 && now - s->hook_at < SQ_SECOND / 4) return;
   s->hook_at = now;
@@ -132,11 +154,10 @@ void sq_state_wait(lua_State *L, struct sq_state *s) {
 
 uint64_t sq_state_listen(lua_State *L, struct sq_state *s, int index) {
   index = lua_absindex(L, index);
-  sq_state_push(L);
-  lua_getiuservalue(L, -1, 1);
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &listeners_key);
   lua_pushvalue(L, index);
   lua_rawseti(L, -2, (lua_Integer)++s->listeners);
-  lua_pop(L, 2);
+  lua_pop(L, 1);
   return s->listeners;
 }
 
@@ -190,11 +211,10 @@ void sq_state_trace(lua_State *L, struct sq_state *s) {
   struct sq_trace t;
   while (s->engine && sq_engine_take_trace(s->engine, &t)) {
     luaL_checkstack(L, 8, NULL);
-    sq_state_push(L);
-    lua_getiuservalue(L, -1, 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &listeners_key);
     if (lua_rawgeti(L, -1, (lua_Integer)t.listener) == LUA_TUSERDATA &&
         sq_client_push_trace(L, -1))
       run(L, s, &t);
-    lua_pop(L, 3);
+    lua_pop(L, 2);
   }
 }

@@ -3,8 +3,9 @@
  *
  * The userdata "squarecloud.Engine" is made by the first client (or
  * open_zip) and found again through a weak entry in the registry, so that it
- * ends with the last object that keeps it in a user value.  Its own user
- * value 1 is a weak table from a profile's address to the client, for trace.
+ * ends with the last object that keeps it in a user value.  Two more weak
+ * tables lie there: from a listener's number to its client, for trace, and
+ * from a task's address to the task.
  */
 #ifndef SQ_STATE_H
 #define SQ_STATE_H
@@ -21,6 +22,9 @@ SQ_HIDDEN_BEGIN
 struct sq_state {
   struct sq_engine *engine; /* null once collected */
   struct sq_link ready;     /* calls that something has come for */
+  struct sq_link failures;  /* of tasks that nobody has waited for */
+  struct sq_task *current;  /* the task that runs, innermost */
+  int unfinished;           /* tasks running */
   bool in_callback;         /* a progress or trace function runs */
   uint64_t listeners;       /* numbered so far */
   int64_t hook_at;          /* when the last empty Lua call was made */
@@ -40,9 +44,12 @@ void sq_state_check(lua_State *L, const struct sq_state *s);
 void sq_state_collect(struct sq_state *s);
 /* Keeps the descriptor readable while calls are ready and not handled. */
 void sq_state_settle(struct sq_state *s);
-/* Waits for something to come, at most a quarter of a second; lets the
- * interpreter's hooks run (which may raise). */
-void sq_state_wait(lua_State *L, struct sq_state *s);
+/* Waits for something to come, at most so long and at most a quarter of a
+ * second; lets the interpreter's hooks run (which may raise). */
+void sq_state_wait(lua_State *L, struct sq_state *s, int64_t nanoseconds);
+
+/* Pushes the weak table of tasks by address. */
+void sq_state_push_tasks(lua_State *L);
 
 /* A number by which the client at `index` is told of its requests. */
 uint64_t sq_state_listen(lua_State *L, struct sq_state *s, int index);

@@ -92,7 +92,8 @@ for _, kind in ipairs(KINDS) do
       for name in zip:entries() do
         if name:sub(-1) ~= "/" then
           count = count + 1
-          assert.equal(helpers.read_file(kind.dir(kind.ids()[1]) .. "/" .. name),
+          assert.equal(
+            helpers.read_file(kind.dir(kind.ids()[1]) .. "/" .. name),
             assert(zip:read(name)))
         end
       end

@@ -301,16 +301,16 @@ static char *field_for(struct sq_envelope *out, const char *key,
 }
 
 /* Behind the value at p, which goes to `field` when it is a string and there
- * is one; null when it does not end. */
+ * is one; null when it does not end.  *cut: there was no room for all of it. */
 static const char *take_value(const char *p, const char *end, char *field,
-                              size_t cap) {
+                              size_t cap, bool *cut) {
   const char *quote;
   if (p == end) return NULL;
   if (*p == '{' || *p == '[') return skip_nested(p, end);
   if (*p != '"') return skip_word(p, end);
   quote = string_end(p + 1, end);
   if (quote == NULL) return NULL;
-  if (field != NULL) unescape(field, cap, p + 1, quote);
+  if (field != NULL) *cut = !unescape(field, cap, p + 1, quote);
   return quote + 1;
 }
 
@@ -320,13 +320,16 @@ static const char *take_member(const char *p, const char *end,
   const char *key = p + 1, *key_end;
   char *field;
   size_t cap = 0;
+  bool cut = false;
   if (p == end || *p != '"') return NULL;
   key_end = string_end(key, end);
   if (key_end == NULL) return NULL;
   p = skip_space(key_end + 1, end);
   if (p == end || *p != ':') return NULL;
   field = field_for(out, key, key_end, &cap);
-  return take_value(skip_space(p + 1, end), end, field, cap);
+  p = take_value(skip_space(p + 1, end), end, field, cap, &cut);
+  if (field == out->message) out->message_cut = cut;
+  return p;
 }
 
 static bool scan_object(const char *p, const char *end,
@@ -411,7 +414,9 @@ bool sq_answer_judge(int http_status, const char *body, size_t n,
     return true;
   const struct code *known = find_code(code);
   if (e.message[0] != '\0')
-    sq_failure_set(f, answer_kind(http_status, body, n, &e), "%s", e.message);
+    /* the dots tell sq_failure_hide that a secret may be cut, too */
+    sq_failure_set(f, answer_kind(http_status, body, n, &e), "%s%s", e.message,
+                   e.message_cut ? "..." : "");
   else if (known != NULL && known->sentence != NULL)
     sq_failure_set(f, answer_kind(http_status, body, n, &e), "%s",
                    known->sentence);

@@ -31,6 +31,7 @@ struct sq_envelope {
   char status[16];  /* "success", "error"; "" when absent or no string */
   char code[64];    /* as on the wire; "" when absent or no string */
   char message[512]; /* unescaped (\uXXXX to UTF-8), cut; "" when absent */
+  bool message_cut;  /* more of it was there */
 };
 void sq_envelope_scan(const char *body, size_t n, struct sq_envelope *out);
 

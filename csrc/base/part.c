@@ -123,7 +123,7 @@ static bool owner_is_gone(const char *text) {
   long pid = strtol(text, &end, 10);
   lock_text(ours, &host);
   return pid > 0 && pid == (long)(pid_t)pid && strcmp(end, host) == 0 &&
-         pid != (long)getpid() && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+         kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
 static bool is_open_as(int fd, const struct sq_part *p, const char *name) {
@@ -407,6 +407,7 @@ bool sq_part_commit(struct sq_part *p, bool overwrite, struct sq_failure *f) {
     return sq_failure_set(f, SQ_EXISTS, "%s/%s has appeared meanwhile", p->dir,
                           p->name);
   if (rc != 0) return sq_part_fail(p, errno, "cannot rename to", "", f);
+  p->committed = true;
   /* refused on some network file systems; the data itself is synced */
   if (fsync(p->folder) != 0 && errno == EIO)
     return sq_part_fail(p, errno, "cannot sync the folder of", "", f);

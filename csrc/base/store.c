@@ -201,9 +201,12 @@ void sq_store_error(const struct sq_want *want, const struct sq_head *head,
 }
 
 const char *sq_store_magic_problem(const char *bytes, size_t n) {
-  static const char entry[4] = {'P', 'K', 3, 4}, empty[4] = {'P', 'K', 5, 6};
+  /* an entry; the end record of an empty archive, plain or of ZIP64 */
+  static const char starts[3][4] = {
+      {'P', 'K', 3, 4}, {'P', 'K', 5, 6}, {'P', 'K', 6, 6}};
   size_t m = n < 4 ? n : 4;
-  if (memcmp(bytes, entry, m) == 0 || memcmp(bytes, empty, m) == 0) return NULL;
+  for (size_t i = 0; i < SQ_COUNT(starts); i++)
+    if (memcmp(bytes, starts[i], m) == 0) return NULL;
   if (m == 4 && memcmp(bytes, "<?xm", 4) == 0) return "XML";
   if (bytes[0] == '<') return "an HTML page";
   return bytes[0] == '{' ? "JSON" : "no ZIP file";

@@ -94,6 +94,16 @@ static bool is_twin(struct sq_op *a, struct sq_op *b) {
 
 static void fetch_begin(struct download *d);
 
+/* What the part already has; before anything else is decided. */
+static void adopt_record(struct download *d) {
+  if (d->job_failure.kind != SQ_OK || d->record.pieces.count == 0) return;
+  d->pieces = d->record.pieces;
+  sq_pieces_tidy(&d->pieces);
+  memcpy(d->etag, d->record.etag, sizeof d->etag);
+  d->ranges_seen = true;
+  trace_file(d, "continuing a part");
+}
+
 static void prepare_done(struct download *d) {
   struct sq_failure *f = &d->job_failure;
   if (f->kind != SQ_OK) {
@@ -103,14 +113,6 @@ static void prepare_done(struct download *d) {
     else
       sq_download_fail(d, f);
     return;
-  }
-  if (d->record.pieces.count > 0) {
-    d->pieces = d->record.pieces;
-    sq_pieces_tidy(&d->pieces);
-    memcpy(d->etag, d->record.etag, sizeof d->etag);
-    trace_file(d, "continuing a part");
-  } else {
-    sq_pieces_reset(&d->pieces, -1);
   }
   d->recorded = d->mark = sq_pieces_done(&d->pieces);
   fetch_begin(d);
@@ -469,7 +471,9 @@ static void check_done(struct download *d) {
 static void park_job(struct sq_op *op) {
   struct download *d = download_of(op);
   struct sq_failure ignored; /* the failure that parks it is the one to tell */
-  if (d->record.pieces.count == 0)
+  if (d->part.committed) {
+    /* it has its name; only the folder could not be synced */
+  } else if (d->record.pieces.count == 0)
     sq_part_discard(&d->part);
   else if (sq_part_sync(&d->part, &ignored))
     sq_record_write(&d->part, &d->record, &ignored);
@@ -519,11 +523,11 @@ static void park_done(struct download *d) {
 
 static void job_done(struct sq_op *op) {
   struct download *d = download_of(op);
-  bool committed = d->step == STEP_COMMIT && d->job_failure.kind == SQ_OK;
-  if (committed) {
+  if (d->step == STEP_COMMIT && d->job_failure.kind == SQ_OK) {
     sq_op_finish(op);
     return;
   }
+  if (d->step == STEP_PREPARE) adopt_record(d);
   if (is_cancelled(d) && d->step != STEP_PARK) {
     cancel(op);
     return;

@@ -30,6 +30,7 @@ struct stream {
   enum stream_state state;
   int piece;
   struct sq_transfer *transfer;
+  struct sq_want want; /* what was asked: the piece may be cut meanwhile */
   struct sq_grant grant;
   bool judged, paused, satisfied;
   int64_t got;              /* bytes of this answer's body */
@@ -71,7 +72,7 @@ struct download {
   struct sq_pieces pieces;
   char etag[192];
   bool ranges;         /* may be asked for */
-  bool ranges_seen;    /* a 206 came */
+  bool ranges_seen;    /* a 206 came, now or when the part was made */
   bool holding;        /* no byte is written until the job is done */
   bool hold_wanted;    /* it starts when the job under way ends */
   bool restarted;

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +29,7 @@
 enum { ASKED_START = 1, ASKED_CANCEL = 2, ASKED_JOB_DONE = 4, ASKED_GO = 8 };
 enum { TRACE_RING = 256, ZIP_THREADS = 4 };
 #define CREW_PATIENCE 0.2 /* seconds given to a file thread at the end */
+#define LINGER (SQ_SECOND / 4000) /* see linger() */
 
 struct sq_engine {
   atomic_int refs;
@@ -36,7 +38,10 @@ struct sq_engine {
 
   pthread_mutex_t lock;
   struct sq_link inbox, outbox;
-  bool signalled, stop, started;
+  bool stop, started;
+  atomic_bool signalled; /* the descriptor is readable, or about to be */
+  atomic_bool asked;  /* the inbox holds something, or `stop` is set */
+  atomic_bool asleep; /* the network thread must be woken to see it */
   struct sq_trace *ring; /* made with the first record */
   unsigned ring_first, ring_count, ring_dropped;
 
@@ -49,7 +54,7 @@ struct sq_engine {
   struct sq_crew *crews[SQ_CREWS];
   struct sq_link live, waiting;
   int64_t next_wake;
-  bool look_for_places;
+  bool look_for_places, ended_one;
   uint64_t random;
 };
 
@@ -127,7 +132,9 @@ void sq_op_unref(struct sq_op *op) {
   op->class->destroy(op);
   sq_profile_release(op->profile);
   if (op->engine) engine_unref(op->engine);
+#if !defined(__clang_analyzer__) /* it cannot count */
   free(op);
+#endif
 }
 
 /* ---- up: events ------------------------------------------------------- */
@@ -174,6 +181,10 @@ void sq_engine_take(struct sq_engine *e, sq_take_handler handler,
     handler(context, op, events, &op->progress);
   }
   pthread_mutex_unlock(&e->lock);
+}
+
+bool sq_engine_has_news(const struct sq_engine *e) {
+  return atomic_load(&e->signalled);
 }
 
 void sq_engine_hold(struct sq_engine *e) {
@@ -232,8 +243,10 @@ bool sq_engine_take_trace(struct sq_engine *e, struct sq_trace *out) {
 
 /* ---- down: the inbox -------------------------------------------------- */
 
-/* Not under `lock`, which the woken thread wants first of all. */
+/* Behind setting `asked`, and not under `lock`, which the woken thread wants
+ * first of all. */
 static void wake_network(struct sq_engine *e) {
+  if (!atomic_load(&e->asleep)) return; /* it looks before it sleeps */
   pthread_mutex_lock(&e->wire_lock);
   if (e->wire) sq_wire_wakeup(e->wire);
   pthread_mutex_unlock(&e->wire_lock);
@@ -242,6 +255,7 @@ static void wake_network(struct sq_engine *e) {
 /* With the lock held. */
 static void ask(struct sq_op *op, unsigned what) {
   op->asked |= what;
+  atomic_store(&op->engine->asked, true);
   if (!sq_link_is_in(&op->inbox))
     sq_list_append(&op->engine->inbox, &op->inbox);
 }
@@ -390,6 +404,7 @@ void sq_op_finish(struct sq_op *op) {
   sq_op_leave_place(op);
   sq_failure_hide(&op->failure,
                   op->profile ? op->profile->options.api_key : NULL);
+  op->engine->ended_one = true;
   post(op, SQ_EVENT_DONE);
   sq_op_unref(op);
 }
@@ -474,6 +489,7 @@ static bool read_inbox(struct sq_engine *e) {
     pthread_mutex_lock(&e->lock);
   }
   stop = e->stop;
+  atomic_store(&e->asked, false);
   pthread_mutex_unlock(&e->lock);
   return !stop;
 }
@@ -506,13 +522,31 @@ static void drain_inbox(struct sq_engine *e) {
   }
 }
 
+/* A script that has its answer asks the next thing at once, and waking a
+ * thread on another core takes longer than that: so the end of an operation
+ * is followed by a short look for more. */
+static void linger(struct sq_engine *e) {
+  if (!e->ended_one) return;
+  e->ended_one = false;
+  for (int64_t end = sq_now() + LINGER; sq_now() < end; sched_yield())
+    if (atomic_load(&e->asked)) return;
+}
+
+static void sleep_until_asked(struct sq_engine *e) {
+  int milliseconds = until_next_wake(e);
+  if (milliseconds > 0) linger(e);
+  atomic_store(&e->asleep, true);
+  if (!atomic_load(&e->asked)) sq_wire_poll(e->wire, milliseconds);
+  atomic_store(&e->asleep, false);
+}
+
 static void *network_main(void *arg) {
   struct sq_engine *e = arg;
   while (read_inbox(e)) {
     run_timers(e);
     give_places(e);
     sq_wire_run(e->wire);
-    sq_wire_poll(e->wire, until_next_wake(e));
+    sleep_until_asked(e);
   }
   end_all(e);
   return NULL;
@@ -601,6 +635,7 @@ static void stop_thread(struct sq_engine *e) {
   pthread_mutex_lock(&e->lock);
   bool was_running = e->started && !e->stop;
   e->stop = true;
+  atomic_store(&e->asked, true);
   pthread_mutex_unlock(&e->lock);
   if (!was_running) return;
   wake_network(e);

@@ -49,6 +49,9 @@ int sq_engine_fd(const struct sq_engine *e);
  * back something that it took.  Undone by the next sq_engine_take. */
 void sq_engine_hold(struct sq_engine *e);
 
+/* Whether there is something to take; costs nothing to ask. */
+bool sq_engine_has_news(const struct sq_engine *e);
+
 enum { SQ_EVENT_PROGRESS = 1, SQ_EVENT_DONE = 2 };
 
 struct sq_progress {

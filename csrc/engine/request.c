@@ -97,6 +97,13 @@ static void drop_transfer(struct request *r) {
   r->transfer = NULL;
 }
 
+/* The platform's word that it has not carried out what it was asked. */
+static bool is_refusal(enum sq_kind kind) {
+  return kind == SQ_AUTHENTICATION || kind == SQ_PERMISSION ||
+         kind == SQ_NOT_FOUND || kind == SQ_BAD_REQUEST ||
+         kind == SQ_RATE_LIMITED || kind == SQ_QUOTA;
+}
+
 /* What this attempt came to; kind SQ_OK when its body is worth decoding. */
 static void judge(struct request *r, const struct sq_failure *transport,
                   struct sq_failure *f) {
@@ -115,9 +122,8 @@ static void judge(struct request *r, const struct sq_failure *transport,
           sq_retry_after(r->head.retry_after, strlen(r->head.retry_after), now);
   }
   if (f->kind != SQ_OK) f->http_status = r->head.status;
-  /* a 429 was turned away at the door, whatever else was sent */
-  f->sent = r->post && transport->sent && f->kind != SQ_RATE_LIMITED &&
-            f->kind != SQ_QUOTA;
+  f->sent = r->post && transport->sent && !is_refusal(f->kind);
+  sq_failure_hide(f, r->op.profile->options.api_key); /* trace shows it, too */
 }
 
 static void on_end(void *context, const struct sq_failure *transport) {
@@ -130,6 +136,7 @@ static void on_end(void *context, const struct sq_failure *transport) {
   trace_end(r, &f);
   drop_transfer(r);
   if (f.kind == SQ_OK) {
+    r->op.failure = f; /* still tells http_status and sent */
     sq_op_finish(&r->op);
   } else if (sq_retry_decide(&policy, r->attempts, &f, r->post,
                              sq_op_random(&r->op), &wait)) {

@@ -15,6 +15,7 @@
 #include <time.h>
 
 #include "../base/clock.h"
+#include "address.h"
 
 enum { REDIRECTS_MAX = 5, REDIRECT_BODY_MAX = 1024 * 1024 };
 
@@ -77,8 +78,7 @@ static bool take_whole(struct stream *s, const struct sq_head *head) {
 
 static bool on_head(void *context, const struct sq_head *head) {
   struct stream *s = context;
-  struct sq_want want = want_of(s);
-  sq_store_judge(&want, head, &s->grant);
+  sq_store_judge(&s->want, head, &s->grant);
   s->judged = true;
   switch (s->grant.verdict) {
     case SQ_VERDICT_TAKE:
@@ -163,9 +163,16 @@ static enum sq_take on_body(void *context, const char *bytes, size_t n) {
 
 /* ---- after it --------------------------------------------------------- */
 
+static const char *redirect_problem(struct stream *s, const char *to) {
+  if (!to) return "says not where";
+  if (sq_address_is_http(to) && !sq_address_is_http(s->download->url))
+    return "leads from https to http";
+  return sq_address_problem(to, false);
+}
+
 static void follow(struct stream *s, const char *to) {
   struct sq_failure f;
-  const char *problem = to ? sq_address_problem(to, false) : "says not where";
+  const char *problem = redirect_problem(s, to);
   if (!problem && ++s->redirects > REDIRECTS_MAX) problem = "is one too many";
   char *copy = problem ? NULL : sq_strdup(to);
   if (!copy) {
@@ -181,32 +188,44 @@ static void follow(struct stream *s, const char *to) {
   sq_stream_start(s);
 }
 
+/* A store may give less than it was asked for, but not crumbs for ever: those
+ * count as failures. */
+static bool gave_enough(const struct stream *s, struct sq_failure *f) {
+  const struct sq_piece *p = &s->download->pieces.list[s->piece];
+  if (p->next == p->end || s->got >= PIECE_BYTES) return true;
+  sq_failure_set(f, SQ_PROTOCOL, "the store gives too little at a time");
+  f->retryable = true;
+  return false;
+}
+
 /* What the end of a body means. */
 static void end_of_body(struct stream *s, const struct sq_failure *transport) {
   struct download *d = s->download;
   struct sq_piece *piece = piece_of(s);
   struct sq_failure f = *transport;
-  if (!flush(s)) {
-    sq_download_fail(d, &s->failure);
-  } else if (s->failure.kind != SQ_OK) {
+  if (s->failure.kind == SQ_OK) flush(s);
+  if (s->failure.kind != SQ_OK) {
     sq_download_stream_failed(s, &s->failure);
-  } else if (s->satisfied || (f.kind == SQ_OK && s->got == s->grant.length)) {
+  } else if (s->satisfied || (f.kind == SQ_OK && s->got == s->grant.length &&
+                              gave_enough(s, &f))) {
     sq_download_stream_done(s);
   } else if (f.kind == SQ_OK && s->grant.length < 0 && d->pieces.total < 0) {
     d->length_unknown = true; /* the ZIP check will tell */
     sq_pieces_set_total(&d->pieces, piece->next);
     sq_download_stream_done(s);
   } else {
-    if (f.kind == SQ_OK)
-      sq_failure_set(&f, SQ_NETWORK, "the store's answer ended early");
+    if (f.kind == SQ_OK) {
+      sq_failure_set(&f, s->grant.assumed ? SQ_INTEGRITY : SQ_NETWORK,
+                     "the store's answer ended early");
+      f.retryable = true;
+    }
     sq_download_stream_failed(s, &f);
   }
 }
 
 static void end_of_error(struct stream *s) {
-  struct sq_want want = want_of(s);
   struct sq_failure f;
-  sq_store_error(&want, sq_transfer_head(s->transfer), s->error_body.data,
+  sq_store_error(&s->want, sq_transfer_head(s->transfer), s->error_body.data,
                  s->error_body.size, (int64_t)time(NULL), &f);
   sq_download_stream_failed(s, &f);
 }
@@ -257,7 +276,7 @@ static void on_end(void *context, const struct sq_failure *transport) {
 void sq_stream_start(struct stream *s) {
   static const struct sq_handlers handlers = {on_head, on_body, on_end};
   struct download *d = s->download;
-  struct sq_want want = want_of(s);
+  struct sq_want want = s->want = want_of(s);
   struct sq_transfer_options o = {0};
   struct sq_failure f;
   char range[64];

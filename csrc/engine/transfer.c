@@ -130,6 +130,13 @@ static enum sq_kind refine(struct sq_transfer *t, CURLcode rc,
   return kind;
 }
 
+/* libcurl quotes a proxy it cannot use whole, with its password. */
+static const char *words_for(const struct sq_transfer *t, CURLcode rc) {
+  if (strstr(t->error, "nsupported proxy"))
+    return "the proxy's address cannot be used";
+  return t->error[0] ? t->error : curl_easy_strerror(rc);
+}
+
 static void explain(struct sq_transfer *t, CURLcode rc, struct sq_failure *f) {
   if (rc == CURLE_OK) {
     sq_failure_clear(f);
@@ -139,8 +146,7 @@ static void explain(struct sq_transfer *t, CURLcode rc, struct sq_failure *f) {
     sq_failure_set(f, SQ_CANCELLED, "stopped");
   } else {
     enum sq_kind kind = refine(t, rc, kind_of(rc));
-    sq_failure_set(f, kind, "%s",
-                   t->error[0] ? t->error : curl_easy_strerror(rc));
+    sq_failure_set(f, kind, "%s", words_for(t, rc));
     /* a chunk gone wrong on the way may be right the next time */
     if (kind == SQ_PROTOCOL && rc == CURLE_RECV_ERROR) f->retryable = true;
   }

@@ -352,9 +352,10 @@ static bool read_judge(const struct sq_zip *z, const char *name, size_t index,
                        uint64_t max_bytes, struct sq_failure *f) {
   const struct sq_zip_item *item;
   const char *why;
-  char what[240], shown[200];
+  char what[240];
 
   if (index == z->layout.entries) {
+    char shown[200];
     sq_show(shown, sizeof shown, name, strlen(name));
     snprintf(what, sizeof what, "no entry '%s'", shown);
     return sq_zip_fail(f, z, NULL, SQ_NOT_FOUND, what);

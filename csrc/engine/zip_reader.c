@@ -249,12 +249,15 @@ bool sq_zip_reader_show(struct sq_zip_reader *r, size_t first, size_t count,
       l->directory_offset + r->slice_size + sizeof r->tail + COMMENT_SIZE;
   tail_make(r, count);
   zip_error_init(&error);
+  errno = 0;
   source = zip_source_function_create(on_source, r, &error);
   if (source) r->archive = zip_open_from_source(source, ZIP_RDONLY, &error);
   if (r->archive) {
     r->first = first;
     r->count = count;
   } else {
+    /* It says "not a zip archive" as well when a record found no memory. */
+    if (errno == ENOMEM) zip_error_set(&error, ZIP_ER_MEMORY, 0);
     if (source) zip_source_free(source);
     libzip_failed(r, &error, count == 1 ? &r->z->items[first] : NULL, f);
   }

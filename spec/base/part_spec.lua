@@ -21,7 +21,9 @@ local function sh(command, ...)
   assert(os.execute(command:format(...)))
 end
 
-local function attribute(path, name) return lfs.symlinkattributes(path, name) end
+local function attribute(path, name)
+  return lfs.symlinkattributes(path, name)
+end
 
 local function read(path)
   local file <close> = assert(io.open(path, "rb"))
@@ -462,7 +464,8 @@ describe("a part", function()
       for _, text in ipairs {
         "", "x", "\n", "0 " .. host .. "\n", "-1 " .. host .. "\n",
         ("%d %s\n"):format(dead(), host .. "x"), -- of another machine
-        ("%d\n"):format(dead()), ("%d %s"):format(dead(), host),
+        ("-%d %s\n"):format(dead(), host), ("%d\n"):format(dead()),
+        ("%d %s"):format(dead(), host),
         ("%d %s\n"):format(own(), host), ("1 %s\n"):format(host),
         ("%d %s\n"):format((1 << 32) + dead(), host),
         ("9"):rep(40) .. " " .. host .. "\n", ("x"):rep(1000),

@@ -58,7 +58,8 @@ describe("pieces", function()
   end)
 
   it("are given out while they miss bytes and nobody fills them", function()
-    local p = probe.pieces(30, { { 0, 10, 10 }, { 10, 12, 20 }, { 20, 20, 30 } })
+    local p = probe.pieces(30, { { 0, 10, 10 }, { 10, 12, 20 },
+                                 { 20, 20, 30 } })
     assert.equal(2, p:pick({}, 100))
     assert.equal(3, p:pick({ false, true }, 100))
     assert.is_nil(p:pick({ false, true, true }, 100))
@@ -144,8 +145,9 @@ describe("pieces", function()
     ["no piece of nothing"] = { 0, {} },
     ["no total"] = { -1, { { 0, 0, MAX } } },
     ["a negative start"] = { 20, { { -5, 0, 20 } } },
-    ["numbers that wrap"] = { 20, { { 0, 0, MAX }, { MAX, MAX, math.mininteger },
-                                    { math.mininteger, 0, 20 } } },
+    ["numbers that wrap"] = { 20, {
+      { 0, 0, MAX }, { MAX, MAX, math.mininteger },
+      { math.mininteger, 0, 20 } } },
   } do
     it("are not sound with " .. title, function()
       assert.is_false(probe.pieces(case[1], case[2]):sound())

@@ -439,9 +439,10 @@ end)
 describe("the first bytes of a file", function()
   for text, problem in pairs {
     ["PK\3\4"] = false, ["PK\5\6"] = false, ["P"] = false, ["PK"] = false,
-    ["PK\3"] = false, ["PK\5"] = false, [""] = false,
+    ["PK\6\6"] = false, ["PK\3"] = false, ["PK\5"] = false, [""] = false,
     ["PK\3\4more than needed"] = false,
-    ["<htm"] = "an HTML page", ["<"] = "an HTML page", ["<!DO"] = "an HTML page",
+    ["<htm"] = "an HTML page", ["<"] = "an HTML page",
+    ["<!DO"] = "an HTML page",
     ["<?xm"] = "XML", ["{\"st"] = "JSON", ["{"] = "JSON",
     ["PK\3\5"] = "no ZIP file", ["PK\5\4"] = "no ZIP file",
     ["PK\7\8"] = "no ZIP file", ["pk\3\4"] = "no ZIP file",

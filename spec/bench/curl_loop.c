@@ -4,6 +4,7 @@
  *
  *   curl_loop URL KEY CA_FILE COUNT     prints the seconds it took
  */
+#define _GNU_SOURCE
 #include <curl/curl.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -34,7 +34,7 @@ end
 
 local here <close> = server.start()
 local dir = run("mktemp -d"):gsub("\n", "")
-local cleanup <close> = setmetatable({}, {
+local _cleanup <close> = setmetatable({}, {
   __close = function() run("rm -rf '" .. dir .. "'") end,
 })
 

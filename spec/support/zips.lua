@@ -46,9 +46,12 @@ Options:
 Also here:
   zips.crc32(s)          zips.deflate(s)   deflate, in stored blocks
   zips.bomb(n)           deflate bytes that unpack to n * 258 + 1 zeros
-  zips.sample(name)      an odd or hostile archive by name; zips.samples lists
-                         all of them: { name =, valid = true when the layout
-                         and the contents are whole, about = }
+  zips.sample(name)      an odd or hostile archive by name, as bytes
+  zips.samples           all of them, in order: { name =, about =, valid = },
+                         where valid is true when layout and contents are
+                         whole (its names may still be evil), "structure" when
+                         only reading b.txt or a.txt shows what is wrong,
+                         false when the layout already does
   zips.many(n)           n entries as quickly as can be (ZIP64 when needed)
   zips.flip(s, at, mask) one byte changed (at counts from 0; mask 0xff)
   zips.splice(s, at, bytes)   bytes written over s from at (from 0)

@@ -1,0 +1,37 @@
+/*
+ * task.h - the Task: a coroutine of ours that yields where a call would
+ * block, and is resumed when what it waits for has come.
+ *
+ * A running task is kept alive by the client that spawned it, and keeps that
+ * client alive (user value 1); 2 is its coroutine, 3 what became of it (a
+ * table of results, or what was raised), 4 the traceback.  Tasks are resumed
+ * by step, run, and wait outside a task; nowhere else.
+ */
+#ifndef SQ_TASK_H
+#define SQ_TASK_H
+
+#include "call.h"
+
+SQ_HIDDEN_BEGIN
+
+struct sq_task;
+
+void sq_task_setup(lua_State *L);
+void sq_tasks_add(lua_State *L); /* the Client's methods about tasks */
+
+/* True when this very coroutine is a task's, and may yield now. */
+bool sq_task_may_yield(lua_State *L, const struct sq_state *s);
+/* The call waits; the task yields.  To be returned at once. */
+int sq_task_yield(lua_State *L, struct sq_call *call, int index,
+                  lua_KFunction continuation);
+
+/* Resumes tasks for whose calls something has come, at most `most` of them;
+ * gives how many. */
+int sq_task_resume_ready(lua_State *L, struct sq_state *s, int most);
+
+/* Ends the tasks in a client's list: it was closed, or collected. */
+void sq_task_end_all(lua_State *L, struct sq_link *tasks);
+
+SQ_HIDDEN_END
+
+#endif
