@@ -69,7 +69,7 @@ void sq_call_abandon(struct sq_call *call) {
 struct sq_call *sq_call_push(lua_State *L, struct sq_state *state,
                              const char *name, const char *about, int keeps) {
   keeps = lua_absindex(L, keeps);
-  struct sq_call *call = lua_newuserdatauv(L, sizeof *call, 3);
+  struct sq_call *call = lua_newuserdatauv(L, sizeof *call, SQ_CALL_VALUES);
   memset(call, 0, sizeof *call);
   int n = snprintf(call->operation, sizeof call->operation, "%s%s", name,
                    about[0] ? " " : "");

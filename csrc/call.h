@@ -5,7 +5,8 @@
  * to be closed: whatever way the call is left, its operation is released
  * (and so cancelled, when it goes on).  It owns the caller's reference of its
  * operation.  User values: 1 the object that the call keeps alive (a client,
- * a ZipFile), 2 the progress function or nil, 3 whatever `finish` needs.
+ * a ZipFile), 2 the progress function or nil, 3 whatever `finish` needs,
+ * 4 a result that is kept while something else is waited for.
  */
 #ifndef SQ_CALL_H
 #define SQ_CALL_H
@@ -24,7 +25,8 @@ struct sq_call;
  * method's results and gives their number, or sets the next operation by
  * sq_call_next and gives SQ_CALL_NEXT. */
 typedef int (*sq_finish)(lua_State *L, struct sq_call *call, int index);
-enum { SQ_CALL_NEXT = -1, SQ_CALL_KEEPS = 1, SQ_CALL_PROGRESS, SQ_CALL_CONTEXT };
+enum { SQ_CALL_NEXT = -1, SQ_CALL_KEEPS = 1, SQ_CALL_PROGRESS, SQ_CALL_CONTEXT,
+       SQ_CALL_RESULT, SQ_CALL_VALUES = SQ_CALL_RESULT };
 
 struct sq_call {
   struct sq_state *state;
@@ -46,7 +48,9 @@ struct sq_call {
   const void *endpoint;
   bool database;
   struct sq_op *after; /* the operation to run behind this one */
-  int64_t when;        /* a time for a default file name */
+  int64_t deadline;    /* of `wait`, monotonic; 0: nothing is waited out */
+  int64_t interval;    /* between two looks */
+  int64_t since;       /* when it was asked, epoch seconds */
 };
 
 void sq_call_setup(lua_State *L);

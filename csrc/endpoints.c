@@ -16,6 +16,7 @@
 #include "response.h"
 #include "snapshot.h"
 #include "snapshot_info.h"
+#include "waiting.h"
 
 enum { BODY_MAX = 3, KNOWN_MAX = 6 };
 
@@ -38,8 +39,8 @@ static const struct endpoint endpoints[] = {
      .method = "POST",
      .path = {"/apps/%s/snapshots", "/databases/%s/snapshots"},
      .main = "app_id",
-     .known = {"app_id", "application_type"},
-     .finish = sq_snapshot_finish},
+     .known = {"app_id", "application_type", "wait"},
+     .finish = sq_create_finish},
     {.name = "all_app_snapshots",
      .method = "GET",
      .path = {"/apps/%s/snapshots", "/databases/%s/snapshots"},
@@ -59,9 +60,10 @@ static const struct endpoint endpoints[] = {
     {.name = "restore_snapshot",
      .method = "POST",
      .path = {"/apps/%s/snapshots/restore", "/databases/%s/snapshots/restore"},
-     .known = {"app_id", "application_type", "snapshot_id", "version_id"},
+     .known = {"app_id", "application_type", "snapshot_id", "version_id",
+               "wait"},
      .body = {{"snapshot_id", "snapshotId"}, {"version_id", "versionId"}},
-     .finish = sq_response_finish},
+     .finish = sq_restore_finish},
     {.name = "account",
      .method = "GET",
      .path = {"/users/me", "/users/me"},
@@ -151,13 +153,24 @@ static int run(lua_State *L, struct sq_client *c, struct sq_call *call,
                struct sq_op *op) {
   const struct endpoint *e = call->endpoint;
   int index = lua_gettop(L);
-  bool unknown = e->lists && !sq_client_push_address(L, 1, "account_id");
+  bool unknown = (e->lists || call->deadline) &&
+                 !sq_client_push_address(L, 1, "account_id");
   sq_list_append(&c->calls, &call->siblings);
   if (!unknown || !op) return sq_call_run(L, index, op, e->finish);
   call->after = op;
   const char *url = push_url(L, "/users/me", "");
   op = new_request(c, call->operation, "GET", url, NULL, 0);
   return sq_call_run(L, index, op, finish_account);
+}
+
+/* The call may outlive what the caller does with its table. */
+static void copy_options(lua_State *L, const struct endpoint *e) {
+  lua_createtable(L, 0, KNOWN_MAX);
+  for (int i = 0; i < KNOWN_MAX && e->known[i]; i++) {
+    lua_getfield(L, 2, e->known[i]);
+    lua_setfield(L, -2, e->known[i]);
+  }
+  lua_replace(L, 2);
 }
 
 /* Client at 1, options at 2. */
@@ -170,6 +183,7 @@ static int call_endpoint(lua_State *L, const struct endpoint *e) {
   struct sq_options o =
       sq_options_take(L, 2, e->name, e->main,
                       e->scopes || !takes(e, "app_id"), e->known);
+  copy_options(L, e);
   int database = e->scopes ? sq_options_choice(&o, "scope", scopes, 0)
                            : sq_options_choice(&o, "application_type", types, 0);
   const char *id =
@@ -182,10 +196,35 @@ static int call_endpoint(lua_State *L, const struct endpoint *e) {
   int index = lua_gettop(L);
   call->endpoint = e;
   call->database = database == 1;
+  if (takes(e, "wait"))
+    sq_wait_set(call, sq_options_number(&o, "wait", 0, 0, 1e9));
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, index, SQ_CALL_CONTEXT);
   return run(L, c, call,
              new_request(c, call->operation, e->method, url, body, size));
+}
+
+int sq_endpoint_ask(lua_State *L, struct sq_call *call, const char *path,
+                    sq_finish finish) {
+  lua_getfield(L, 2, "app_id");
+  const char *url = push_url(L, path, lua_tostring(L, -1));
+  struct sq_client *c = sq_client_check(L, 1);
+  return sq_call_next(
+      L, call, new_request(c, call->operation, "GET", url, NULL, 0), finish);
+}
+
+int sq_endpoint_repeat(lua_State *L, struct sq_call *call) {
+  const struct endpoint *e = call->endpoint;
+  struct sq_options o = {L, 2, e->name};
+  size_t size = 0;
+  lua_getfield(L, 2, "app_id");
+  const char *url =
+      push_url(L, e->path[call->database], lua_tostring(L, -1));
+  const char *body = push_body(e, &o, &size);
+  struct sq_client *c = sq_client_check(L, 1);
+  return sq_call_next(
+      L, call, new_request(c, call->operation, e->method, url, body, size),
+      e->finish);
 }
 
 static int m_endpoint(lua_State *L) {

@@ -22,6 +22,13 @@ void sq_endpoints_add(lua_State *L);
  * 2, for objects that know their client and their ids. */
 int sq_endpoint_call(lua_State *L, const char *name);
 
+/* A GET of `path` (with %s for the call's app_id) for a call of the client at
+ * 1 whose options are at 2: the next thing to ask while waiting. */
+int sq_endpoint_ask(lua_State *L, struct sq_call *call, const char *path,
+                    sq_finish finish);
+/* The call's own request once more. */
+int sq_endpoint_repeat(lua_State *L, struct sq_call *call);
+
 /* Decodes the answer of a done call and pushes its envelope; gives 0.  What
  * is not the envelope that the API promises: pushes nil, error; gives 2. */
 int sq_answer_push(lua_State *L, struct sq_call *call);

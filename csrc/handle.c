@@ -70,7 +70,7 @@ static int call(lua_State *L, const char *method, const char *function,
 }
 
 static int m_snapshot(lua_State *L) {
-  static const char *const known[] = {NULL};
+  static const char *const known[] = {"wait", NULL};
   return call(L, "snapshot", "snapshot", known);
 }
 
@@ -80,7 +80,7 @@ static int m_all_snapshots(lua_State *L) {
 }
 
 static int m_restore_snapshot(lua_State *L) {
-  static const char *const known[] = {"snapshot_id", "version_id", NULL};
+  static const char *const known[] = {"snapshot_id", "version_id", "wait", NULL};
   return call(L, "restore_snapshot", "restore_snapshot", known);
 }
 

@@ -66,6 +66,30 @@ static void fill(lua_State *L, struct sq_call *call, const char *url,
   }
 }
 
+/* Stack: ..., Snapshot, fields.  Adds whose it is, and ties them together. */
+static void complete(lua_State *L, int index) {
+  lua_getiuservalue(L, index, SQ_CALL_CONTEXT);
+  lua_getfield(L, -1, "app_id");
+  lua_setfield(L, -3, "app_id");
+  lua_pop(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  lua_getiuservalue(L, index, SQ_CALL_KEEPS);
+  lua_setiuservalue(L, -2, 2);
+}
+
+void sq_snapshot_from_info(lua_State *L, int index, int info) {
+  static const char *const same[] = {"url", "key",        "id", "application_type",
+                                     "version_id", "created_at", NULL};
+  lua_newuserdatauv(L, 0, 2);
+  luaL_setmetatable(L, SQ_SNAPSHOT);
+  lua_createtable(L, 0, 7);
+  for (int i = 0; same[i]; i++) {
+    lua_getfield(L, info, same[i]);
+    lua_setfield(L, -2, same[i]);
+  }
+  complete(L, index);
+}
+
 /* Pushes response[name] and gives its text, or null when it is none or has
  * control characters. */
 static const char *text_of(lua_State *L, int response, const char *name) {
@@ -91,13 +115,7 @@ int sq_snapshot_finish(lua_State *L, struct sq_call *call, int index) {
   luaL_setmetatable(L, SQ_SNAPSHOT);
   lua_createtable(L, 0, 7);
   fill(L, call, url, key);
-  lua_getiuservalue(L, index, SQ_CALL_CONTEXT);
-  lua_getfield(L, -1, "app_id");
-  lua_setfield(L, -3, "app_id");
-  lua_pop(L, 1);
-  lua_setiuservalue(L, -2, 1);
-  lua_getiuservalue(L, index, SQ_CALL_KEEPS);
-  lua_setiuservalue(L, -2, 2);
+  complete(L, index);
   return 1;
 }
 

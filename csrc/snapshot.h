@@ -10,6 +10,8 @@ SQ_HIDDEN_BEGIN
 
 void sq_snapshot_setup(lua_State *L);
 int sq_snapshot_finish(lua_State *L, struct sq_call *call, int index);
+/* Pushes the Snapshot that is the same as the SnapshotInfo at `info`. */
+void sq_snapshot_from_info(lua_State *L, int index, int info);
 
 /* Pushes the version id in a key, nil when there is none. */
 void sq_snapshot_push_version(lua_State *L, const char *key, size_t n);

@@ -2,7 +2,7 @@ rockspec_format = "3.0"
 package = "squarecloud"
 version = "scm-1"
 source = {
-  url = "git+https://github.com/squarecloud-lua/squarecloud.git",
+  url = ".", -- a checkout: luarocks make, test and pack fetch nothing
 }
 description = {
   summary = "Square Cloud's snapshots: create, list, download, check, restore",
@@ -11,7 +11,6 @@ A client for Square Cloud's snapshots (backups of applications and
 databases).  Downloads go to disk in constant memory, are checked down to
 every CRC, and never leave half a file under a final name.  Calls block in a
 plain script and run on the module's own threads, so that hosts can embed it.]],
-  homepage = "https://github.com/squarecloud-lua/squarecloud",
   license = "MIT",
   labels = { "backup", "snapshot", "squarecloud", "curl", "zip" },
 }
@@ -79,6 +78,8 @@ build = {
         "csrc/snapshot.c",
         "csrc/snapshot_info.c",
         "csrc/state.c",
+        "csrc/task.c",
+        "csrc/waiting.c",
         "csrc/zip_file.c",
       },
       libraries = { "curl", "zip", "pthread" },

@@ -247,8 +247,6 @@ describe("a client's patience", function()
       action_timeout = 60 }, "account", nil, false },
     ["action_timeout, for an action"] = { "silent", { action_timeout = 0.3,
       timeout = 60 }, "snapshot", "a", true },
-    ["connect_timeout"] = { "black_hole", { connect_timeout = 0.3,
-      action_timeout = 60 }, "snapshot", "a", false },
   }
   for name, case in pairs(CASES) do
     it("ends after " .. name, function()
@@ -265,83 +263,6 @@ describe("a client's patience", function()
       assert.equal("integer", math.type(err.curl_code))
     end)
   end
-end)
-
-describe("a client's trust", function()
-  local s
-
-  before_each(function() s = server.shared() end)
-
-  for name, change in pairs {
-    ["a certificate nobody has signed"] = { listener = "self_signed" },
-    ["a certificate past its time"] = { listener = "expired" },
-    ["a certificate for another host"] = { listener = "wrong_host" },
-    ["a server that is in no CA file of its own"] = { ca_file = false },
-    ["a CA file that is not there"] = { ca_file = "/nowhere/ca.pem" },
-  } do
-    it("does not reach to " .. name, function()
-      local client <close> = square.Client { api_key = s.key, proxy = "",
-        base_url = s[change.listener or "https"] .. "/v2", retries = 0,
-        ca_file = change.ca_file == nil and s.ca_file or change.ca_file or nil }
-      local result, err = client:account()
-      assert.is_nil(result)
-      assert.equal("tls", err.kind)
-      assert.is_false(err.retryable)
-      assert.same({}, s:requests())
-    end)
-  end
-end)
-
-describe("a client's proxy", function()
-  local s
-
-  before_each(function() s = server.shared() end)
-
-  local SCRIPT = [[
-    local square = require "squarecloud"
-    local key, base_url, ca_file, proxy = ...
-    local client <close> = square.Client { api_key = key, retries = 0,
-      base_url = base_url, ca_file = ca_file, proxy = proxy }
-    local result, err = client:account()
-    print(result and "answered" or err.kind)
-  ]]
-  local NONE = { https_proxy = "", HTTPS_PROXY = "", all_proxy = "",
-    ALL_PROXY = "", no_proxy = "", NO_PROXY = "", http_proxy = "" }
-
-  local function ask(environment, proxy, base_url)
-    local all = {}
-    for name in pairs(NONE) do all[name] = environment[name] or "" end
-    local out, err = child.run(SCRIPT, { s.key, base_url or s.base_url,
-      s.ca_file, proxy }, all)
-    assert.equal("", err)
-    return out:match "%S+"
-  end
-
-  it("is what the environment says", function()
-    assert.equal("answered", ask {})
-    for _, name in ipairs { "https_proxy", "HTTPS_PROXY", "all_proxy",
-      "ALL_PROXY" } do
-      assert.equal("network", ask { [name] = s.refused })
-    end
-    assert.equal(1, #s:requests())
-  end)
-
-  it("is not used where no_proxy says so", function()
-    for _, name in ipairs { "no_proxy", "NO_PROXY" } do
-      assert.equal("answered",
-        ask { https_proxy = s.refused, [name] = "localhost" })
-    end
-  end)
-
-  it("is the option's, and none when that is empty", function()
-    assert.equal("network", ask({}, s.refused))
-    assert.equal("answered", ask({ https_proxy = s.refused }, ""))
-  end)
-
-  it("never gets what goes over http", function()
-    assert.equal("answered", ask({ http_proxy = s.refused,
-      all_proxy = s.refused }, s.refused, s.http_base_url))
-  end)
 end)
 
 describe("the API's redirects", function()

@@ -72,6 +72,7 @@ static bool can_resume(struct download *d) {
   struct sq_record *r = &d->record;
   return d->resume && !d->part.fresh && sq_record_read(&d->part, r) &&
          strcmp(r->object, d->object) == 0 && sq_etag_is_strong(r->etag) &&
+         (d->expected < 0 || r->pieces.total == d->expected) &&
          last_byte(&r->pieces) <= d->part.size;
 }
 
@@ -138,6 +139,8 @@ static void hold(struct download *d) {
     return;
   }
   d->hold_wanted = false;
+  d->job_restarts = d->restarts_wanted;
+  d->restarts_wanted = false;
   d->record.pieces.total = d->pieces.total;
   send_job(d, SQ_FILE_CREW, hold_job);
 }
@@ -179,7 +182,7 @@ void sq_download_sized(struct download *d) { hold(d); }
 void sq_download_renew(struct download *d, int64_t total) {
   bool had = !d->part.fresh || sq_pieces_done(&d->pieces) > 0;
   sq_pieces_reset(&d->pieces, total);
-  d->job_restarts = had;
+  if (had) d->restarts_wanted = true;
   d->recorded = d->mark = 0;
   if (had || total > 0) hold(d);
 }
@@ -194,7 +197,7 @@ static void fetch_job_done(struct download *d) {
   } else if (sq_pieces_whole(&d->pieces)) {
     sync_begin(d);
   } else if (d->holding) {
-    d->holding = d->job_restarts = false;
+    d->holding = false;
     for (int i = 0; i < STREAMS_MAX; i++)
       sq_stream_unpause(&d->streams[i]);
   }
@@ -260,22 +263,36 @@ static bool may_try(struct download *d, const struct sq_failure *f,
   const struct sq_profile_options *o = &d->op.profile->options;
   struct sq_retry_policy policy = {o->retries, o->max_retry_wait};
   struct sq_failure judged = *f;
-  if (d->tries > 10 * o->retries) return false;
+  if (d->failures_in_all > 10 * o->retries) return false;
   /* a chunk that came broken, a short file: as good as a broken line */
   if (f->retryable && f->kind != SQ_RATE_LIMITED) judged.kind = SQ_NETWORK;
   return sq_retry_decide(&policy, d->failures, &judged, false,
                          sq_op_random(&d->op), wait);
 }
 
-/* Failures are counted anew after each PROGRESS_BYTES of progress, and all
- * requests together are bounded. */
+/* Failures are counted anew after each PROGRESS_BYTES of progress, and all of
+ * them together are bounded.  What ends several streams at once (a server
+ * that goes away) counts once: while one waits to try again, no other adds to
+ * it. */
 static void count_failure(struct download *d) {
   int64_t done = sq_pieces_done(&d->pieces);
+  for (int i = 0; i < STREAMS_MAX; i++)
+    if (d->streams[i].state == STREAM_WAITING) return;
   if (done - d->mark >= PROGRESS_BYTES) {
     d->failures = 0;
     d->mark = done;
   }
   d->failures++;
+  d->failures_in_all++;
+}
+
+/* One stream fewer where the store says it has too many; true when the
+ * others take over its piece. */
+static bool yield_piece(struct download *d, const struct sq_failure *why) {
+  int others = streams_in_use(d);
+  if (why->http_status != 429 && why->http_status != 503) return false;
+  d->width = others > 0 ? others : 1;
+  return others > 0;
 }
 
 void sq_download_stream_failed(struct stream *s, const struct sq_failure *f) {
@@ -283,15 +300,11 @@ void sq_download_stream_failed(struct stream *s, const struct sq_failure *f) {
   struct sq_failure why = *f;
   double wait;
   sq_stream_drop(s);
+  if (yield_piece(d, &why)) return;
   count_failure(d);
   if (!may_try(d, &why, &wait)) {
     sq_download_fail(d, &why);
     return;
-  }
-  if (why.http_status == 429 || why.http_status == 503) {
-    int others = streams_in_use(d);
-    d->width = others > 0 ? others : 1;
-    if (others > 0) return; /* they take over its piece */
   }
   sq_download_trace(d, "retry", sq_kind_name(why.kind), 0, wait);
   s->state = STREAM_WAITING;
@@ -302,7 +315,7 @@ static void restart_now(struct download *d) {
   sq_pieces_reset(&d->pieces, -1);
   d->etag[0] = '\0';
   d->ranges_seen = false;
-  d->job_restarts = true;
+  d->restarts_wanted = true;
   d->step = STEP_FETCH;
   hold(d);
   add_streams(d);
@@ -332,7 +345,10 @@ static void tell(struct download *d, int64_t now, bool last) {
   int64_t done = sq_pieces_done(&d->pieces);
   struct sq_progress progress;
   double seconds = (double)(now - d->told_at) / 1e9;
-  if (!last && (seconds < 0.09 || done == d->told)) return;
+  for (int i = 0; i < STREAMS_MAX; i++) done += (int64_t)d->streams[i].fill;
+  /* that all is there is said once, by the last: an answer is waited for */
+  if (!last && (seconds < 0.09 || done == d->told || done == d->pieces.total))
+    return;
   if (seconds > 0 && done >= d->told) {
     double rate = (double)(done - d->told) / seconds;
     double weight = seconds < 1 ? seconds / (seconds + 1) : 0.5;
@@ -393,6 +409,14 @@ static void sync_job(struct sq_op *op) {
   if (!d->zip) sq_failure_errno(f, ENOMEM, "cannot open", d->name);
 }
 
+/* The bytes are no snapshot.  When nobody had said how many there are, they
+ * may have been cut short, which is tried again like any other cut. */
+static void start_over(struct download *d, const struct sq_failure *why) {
+  d->restarted = d->restarted && !d->length_unknown;
+  d->length_unknown = false;
+  sq_download_restart(d, why);
+}
+
 static void sync_begin(struct download *d) {
   struct sq_failure f;
   int64_t total = d->pieces.total;
@@ -402,7 +426,10 @@ static void sync_begin(struct download *d) {
   if (total < 4 || (d->expected >= 0 && total != d->expected)) {
     sq_failure_set(&f, SQ_INTEGRITY, "%lld bytes came, which is no snapshot",
                    (long long)total);
-    sq_download_fail(d, &f);
+    if (d->length_unknown && total > 0)
+      start_over(d, &f);
+    else
+      sq_download_fail(d, &f);
     return;
   }
   d->agreed = false;
@@ -458,9 +485,7 @@ static void check_done(struct download *d) {
   } else if (f.kind == SQ_INTEGRITY) {
     sq_zip_release(d->zip);
     d->zip = NULL;
-    d->restarted = d->restarted && !d->length_unknown;
-    d->length_unknown = false;
-    sq_download_restart(d, &f);
+    start_over(d, &f);
   } else {
     sq_download_fail(d, &f);
   }
@@ -480,10 +505,13 @@ static void park_job(struct sq_op *op) {
   sq_part_close(&d->part);
 }
 
-/* Bytes that turned out wrong are worth nothing to the next call. */
+/* Bytes that turned out wrong are worth nothing to the next call; a way that
+ * broke is no reason to doubt them, whatever it is called. */
 static bool is_worth_keeping(const struct download *d) {
-  return is_resumable(d) && d->outcome.kind != SQ_INTEGRITY &&
-         d->outcome.kind != SQ_PROTOCOL && d->outcome.kind != SQ_NOT_FOUND;
+  enum sq_kind kind = d->outcome.kind;
+  bool doubtful = kind == SQ_INTEGRITY || kind == SQ_PROTOCOL;
+  return is_resumable(d) && kind != SQ_NOT_FOUND &&
+         (!doubtful || d->outcome.retryable);
 }
 
 void sq_download_fail(struct download *d, const struct sq_failure *f) {

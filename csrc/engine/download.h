@@ -75,13 +75,15 @@ struct download {
   bool ranges_seen;    /* a 206 came, now or when the part was made */
   bool holding;        /* no byte is written until the job is done */
   bool hold_wanted;    /* it starts when the job under way ends */
+  bool restarts_wanted; /* and empties the part */
   bool restarted;
   bool agreed;         /* the caller saw that all bytes are there */
   bool length_unknown; /* the end of the connection was the end of file */
   struct stream streams[STREAMS_MAX];
   int width;           /* streams at once */
   int failures;        /* since the last PROGRESS_BYTES */
-  int tries;           /* in all */
+  int failures_in_all;
+  int tries;           /* requests in all */
   int64_t mark;        /* bytes done at the last failure */
   int64_t recorded, recorded_at;
   int64_t told, told_at;

@@ -230,6 +230,15 @@ static void end_of_error(struct stream *s) {
   sq_download_stream_failed(s, &f);
 }
 
+/* libcurl is content with a head that ends with the connection. */
+static void end_without_head(struct stream *s,
+                             const struct sq_failure *transport) {
+  struct sq_failure f = *transport;
+  if (f.kind == SQ_OK)
+    sq_failure_set(&f, SQ_NETWORK, "the store's answer ended in its head");
+  sq_download_stream_failed(s, &f);
+}
+
 static void trace_end(struct stream *s, const struct sq_failure *transport) {
   sq_download_trace(s->download, s->judged ? "response" : "failure",
                     s->judged ? "" : sq_kind_name(transport->kind),
@@ -243,7 +252,7 @@ static void on_end(void *context, const struct sq_failure *transport) {
   struct sq_pieces *p = &d->pieces;
   trace_end(s, transport);
   if (!s->judged) {
-    sq_download_stream_failed(s, transport);
+    end_without_head(s, transport);
     return;
   }
   switch (s->grant.verdict) {
@@ -259,8 +268,10 @@ static void on_end(void *context, const struct sq_failure *transport) {
       sq_download_restart(d, &s->grant.failure);
       break;
     case SQ_VERDICT_REDIRECT:
-      follow(s, transport->kind == SQ_OK ? sq_transfer_redirect(s->transfer)
-                                         : NULL);
+      if (transport->kind == SQ_OK || transport->kind == SQ_CANCELLED)
+        follow(s, sq_transfer_redirect(s->transfer));
+      else
+        sq_download_stream_failed(s, transport);
       break;
     case SQ_VERDICT_ERROR:
       end_of_error(s);
@@ -338,11 +349,17 @@ void sq_stream_free(struct stream *s) {
   memset(s, 0, sizeof *s);
 }
 
+/* What came of the answer, head and body. */
+static int64_t bytes_of(const struct stream *s) {
+  return s->got + (int64_t)s->error_body.size +
+         (int64_t)sq_transfer_head(s->transfer)->bytes;
+}
+
 void sq_stream_unpause(struct stream *s) {
   if (!s->paused || !s->transfer) return;
   s->paused = false;
   s->window_at = sq_now();
-  s->window_got = s->got;
+  s->window_got = bytes_of(s);
   sq_transfer_unpause(s->transfer);
 }
 
@@ -354,8 +371,9 @@ const char *sq_stream_problem(struct stream *s, int64_t now) {
     return "no byte came for too long";
   if (now - s->window_at < 2 * stall) return NULL;
   int64_t least = (now - s->window_at) / SQ_SECOND * 1024;
-  bool drips = s->judged && s->got - s->window_got < least;
+  int64_t got = bytes_of(s);
+  bool drips = got - s->window_got < least;
   s->window_at = now;
-  s->window_got = s->got;
+  s->window_got = got;
   return drips ? "the store drips (under 1 KiB a second)" : NULL;
 }
