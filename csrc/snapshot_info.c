@@ -49,6 +49,7 @@ static const char *const fields[] = {
 static int get_either(lua_State *L, int entry, const char *wire,
                       const char *guide) {
   int type = lua_getfield(L, entry, wire);
+  if (type == LUA_TSTRING || type == LUA_TNUMBER) return type;
   if (guide && sq_json_is_null(L, -1)) {
     lua_pop(L, 1);
     type = lua_getfield(L, entry, guide);

@@ -27,8 +27,13 @@ external_dependencies = {
 }
 build = {
   type = "builtin",
+  install = { bin = { "lua/bin/squaresnap" } },
   modules = {
     ["squarecloud"] = "lua/squarecloud/init.lua",
+    ["squarecloud.cli.console"] = "lua/squarecloud/cli/console.lua",
+    ["squarecloud.cli.format"] = "lua/squarecloud/cli/format.lua",
+    ["squarecloud.cli.json"] = "lua/squarecloud/cli/json.lua",
+    ["squarecloud.cli.key"] = "lua/squarecloud/cli/key.lua",
     ["squarecloud.retention"] = "lua/squarecloud/retention.lua",
     ["squarecloud.retention.filters"] = "lua/squarecloud/retention/filters.lua",
     ["squarecloud.retention.limits"] = "lua/squarecloud/retention/limits.lua",

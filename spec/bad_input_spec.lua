@@ -1,6 +1,7 @@
 --- Wrong use raises, names the function and the option or argument, and sends
 -- nothing: for every option of every method, one table.
 
+local classes = require "spec.support.classes"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
 local square = require "squarecloud"
@@ -80,7 +81,7 @@ local METHODS = {
   ["client:snapshot"] = { name = "snapshot",
     call = function(...) return client:snapshot(...) end,
     main = "app_id", required = { "app_id" },
-    options = { app_id = "id", application_type = "type" } },
+    options = { app_id = "id", application_type = "type", wait = "wait" } },
   ["client:all_app_snapshots"] = { name = "all_app_snapshots",
     call = function(...) return client:all_app_snapshots(...) end,
     main = "app_id", required = { "app_id" },
@@ -93,7 +94,7 @@ local METHODS = {
     call = function(...) return client:restore_snapshot(...) end,
     required = { "app_id", "snapshot_id", "version_id" },
     options = { app_id = "id", application_type = "type",
-      snapshot_id = "id", version_id = "id" } },
+      snapshot_id = "id", version_id = "id", wait = "wait" } },
   ["client:account"] = { name = "account",
     call = function(...) return client:account(...) end,
     required = {}, optional = true, options = {} },
@@ -109,14 +110,14 @@ local METHODS = {
     main = "path", required = {}, optional = true, options = DOWNLOAD },
   ["handle:snapshot"] = { name = "snapshot",
     call = function(...) return client:app("a"):snapshot(...) end,
-    required = {}, optional = true, options = {} },
+    required = {}, optional = true, options = { wait = "wait" } },
   ["handle:all_snapshots"] = { name = "all_snapshots",
     call = function(...) return client:app("a"):all_snapshots(...) end,
     required = {}, optional = true, options = {} },
   ["handle:restore_snapshot"] = { name = "restore_snapshot",
     call = function(...) return client:app("a"):restore_snapshot(...) end,
     required = { "snapshot_id", "version_id" },
-    options = { snapshot_id = "id", version_id = "id" } },
+    options = { snapshot_id = "id", version_id = "id", wait = "wait" } },
   ["zip:extract"] = { name = "extract",
     call = function(...) return zip:extract(dir .. "/out", ...) end,
     required = {}, optional = true, options = { max_bytes = "limit",
@@ -278,6 +279,32 @@ for title, method in pairs(METHODS) do
     end
   end)
 end
+
+describe("every method", function()
+  -- Those whose arguments are not options: checked below, or where tasks are.
+  local OTHERS = { Client = "app database close spawn run step sleep pending "
+    .. "pollfd getfd events timeout", SnapshotInfo = "restore",
+    ZipFile = "names entries read test close", Task = "wait cancel" }
+
+  it("is in this spec", function()
+    local objects = { client = "Client", snapshot = "Snapshot",
+      info = "SnapshotInfo", handle = "Handle", zip = "ZipFile" }
+    local known = {}
+    for title in pairs(METHODS) do
+      local object, method = title:match "^(%w+):([%w_]+)$"
+      if object then known[objects[object] .. ":" .. method] = true end
+    end
+    for class, names in pairs(OTHERS) do
+      for name in names:gmatch "%S+" do known[class .. ":" .. name] = true end
+    end
+    for class, metatable in pairs(classes.all()) do
+      for name in pairs(classes.methods(metatable)) do
+        assert.is_true(known[class .. ":" .. name] or name == "to_table",
+          class .. ":" .. name)
+      end
+    end
+  end)
+end)
 
 describe("numbers", function()
   before_each(setup_all)

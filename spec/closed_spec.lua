@@ -2,6 +2,7 @@
 -- stay readable, tostring says closed. The methods are read from the
 -- metatables, so that none can be missed, nor a new class.
 
+local classes = require "spec.support.classes"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
 
@@ -38,29 +39,6 @@ local CLASSES = {
   Task = false, -- ends with its client, and tells so: not by raising
 }
 
--- The methods of a class, by name: its __index is a table of them, or a
--- function that has such a table (among field numbers) as its upvalue.
-local function methods_of(metatable)
-  local index = metatable.__index
-  if type(index) == "function" then
-    index = select(2, debug.getupvalue(index, 1))
-  end
-  local methods = {}
-  for name, value in pairs(index or {}) do
-    if type(value) == "function" then methods[name] = value end
-  end
-  return methods
-end
-
-local function classes()
-  local found = {}
-  for name, metatable in pairs(debug.getregistry()) do
-    local class = type(name) == "string" and name:match "^squarecloud%.(.*)"
-    if class and metatable.__index then found[class] = metatable end
-  end
-  return found
-end
-
 local function snap(object, fields)
   local copy = {}
   for _, name in ipairs(fields) do copy[name] = object[name] end
@@ -72,7 +50,7 @@ describe("closed", function()
 
   it("is told of every class that has methods", function()
     local count = 0
-    for class in pairs(classes()) do
+    for class in pairs(classes.all()) do
       assert.is_not_nil(CLASSES[class], class)
       count = count + 1
     end
@@ -105,7 +83,7 @@ describe("closed", function()
         local arguments = { {}, { "a" }, { {} }, { print }, { 0 },
           { { app_id = "a", snapshot_id = "b", version_id = "c" } } }
         local called = 0
-        for name, method in pairs(methods_of(classes()[class])) do
+        for name, method in pairs(classes.methods(classes.all()[class])) do
           assert.equal(method, object[name])
           if not ALLOWED[name] then
             called = called + 1
@@ -120,7 +98,7 @@ describe("closed", function()
       end)
 
       it("raises \"closed\" from other metamethods", function()
-        for name, method in pairs(classes()[class]) do
+        for name, method in pairs(classes.all()[class]) do
           if not META_ALLOWED[name] then
             local ok, message = pcall(method, object, object)
             assert.is_false(ok, name)

@@ -55,9 +55,9 @@ static bool decode_one(const char **s, const char *end, char *c) {
 /* ==} */
 
 bool sq_text_is_plain(const char *s, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (is_control(s[i])) return false;
-  return true;
+  bool control = false; /* no way out early: the loop is quicker without */
+  for (size_t i = 0; i < n; i++) control |= is_control(s[i]);
+  return !control;
 }
 
 static bool is_dots(const char *s, size_t n) {

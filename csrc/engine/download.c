@@ -263,7 +263,7 @@ static bool may_try(struct download *d, const struct sq_failure *f,
   const struct sq_profile_options *o = &d->op.profile->options;
   struct sq_retry_policy policy = {o->retries, o->max_retry_wait};
   struct sq_failure judged = *f;
-  if (d->failures_in_all > 10 * o->retries) return false;
+  if (d->failures_in_all >= 10 * o->retries) return false;
   /* a chunk that came broken, a short file: as good as a broken line */
   if (f->retryable && f->kind != SQ_RATE_LIMITED) judged.kind = SQ_NETWORK;
   return sq_retry_decide(&policy, d->failures, &judged, false,
@@ -272,18 +272,24 @@ static bool may_try(struct download *d, const struct sq_failure *f,
 
 /* Failures are counted anew after each PROGRESS_BYTES of progress, and all of
  * them together are bounded.  What ends several streams at once (a server
- * that goes away) counts once: while one waits to try again, no other adds to
- * it. */
-static void count_failure(struct download *d) {
+ * that goes away) counts once: a request that was under way at the last
+ * failure adds nothing to it. */
+static void count_failure(struct download *d, int64_t started_at) {
   int64_t done = sq_pieces_done(&d->pieces);
-  for (int i = 0; i < STREAMS_MAX; i++)
-    if (d->streams[i].state == STREAM_WAITING) return;
+  if (started_at < d->failed_at) return;
+  d->failed_at = sq_now();
   if (done - d->mark >= PROGRESS_BYTES) {
     d->failures = 0;
     d->mark = done;
   }
   d->failures++;
   d->failures_in_all++;
+}
+
+/* The stream asks again for its piece, later. */
+static void wait_in(struct stream *s, double seconds) {
+  s->state = STREAM_WAITING;
+  s->retry_at = sq_now() + sq_nanoseconds(seconds);
 }
 
 /* One stream fewer where the store says it has too many; true when the
@@ -301,32 +307,36 @@ void sq_download_stream_failed(struct stream *s, const struct sq_failure *f) {
   double wait;
   sq_stream_drop(s);
   if (yield_piece(d, &why)) return;
-  count_failure(d);
+  count_failure(d, s->started_at);
   if (!may_try(d, &why, &wait)) {
     sq_download_fail(d, &why);
     return;
   }
   sq_download_trace(d, "retry", sq_kind_name(why.kind), 0, wait);
-  s->state = STREAM_WAITING;
-  s->retry_at = sq_now() + sq_nanoseconds(wait);
+  wait_in(s, wait);
 }
 
-static void restart_now(struct download *d) {
+static void restart_in(struct download *d, double wait) {
   sq_pieces_reset(&d->pieces, -1);
   d->etag[0] = '\0';
   d->ranges_seen = false;
   d->restarts_wanted = true;
+  d->recorded = d->mark = 0;
   d->step = STEP_FETCH;
   hold(d);
+  d->streams[0].piece = 0;
+  if (wait > 0) wait_in(&d->streams[0], wait);
   add_streams(d);
   if (d->step == STEP_FETCH) sq_op_wake_in(&d->op, TICK);
 }
 
-void sq_download_restart(struct download *d, const struct sq_failure *why) {
+/* `patient`: as after any failure on the way, else at once. */
+static void start_over(struct download *d, const struct sq_failure *why,
+                       bool patient) {
   struct sq_failure f = *why;
   double wait;
   drop_streams(d);
-  count_failure(d);
+  count_failure(d, INT64_MAX);
   f.retryable = true;
   if (d->restarted || !may_try(d, &f, &wait)) {
     f.retryable = false;
@@ -336,7 +346,11 @@ void sq_download_restart(struct download *d, const struct sq_failure *why) {
   d->restarted = true;
   d->ranges = false;
   trace_file(d, "starting over");
-  restart_now(d);
+  restart_in(d, patient ? wait : 0);
+}
+
+void sq_download_restart(struct download *d, const struct sq_failure *why) {
+  start_over(d, why, false);
 }
 
 /* ---- fetch: the clock ------------------------------------------------- */
@@ -411,10 +425,11 @@ static void sync_job(struct sq_op *op) {
 
 /* The bytes are no snapshot.  When nobody had said how many there are, they
  * may have been cut short, which is tried again like any other cut. */
-static void start_over(struct download *d, const struct sq_failure *why) {
-  d->restarted = d->restarted && !d->length_unknown;
+static void refuse_bytes(struct download *d, const struct sq_failure *why) {
+  bool guessed = d->length_unknown;
   d->length_unknown = false;
-  sq_download_restart(d, why);
+  if (guessed) d->restarted = false;
+  start_over(d, why, guessed);
 }
 
 static void sync_begin(struct download *d) {
@@ -427,7 +442,7 @@ static void sync_begin(struct download *d) {
     sq_failure_set(&f, SQ_INTEGRITY, "%lld bytes came, which is no snapshot",
                    (long long)total);
     if (d->length_unknown && total > 0)
-      start_over(d, &f);
+      refuse_bytes(d, &f);
     else
       sq_download_fail(d, &f);
     return;
@@ -485,7 +500,7 @@ static void check_done(struct download *d) {
   } else if (f.kind == SQ_INTEGRITY) {
     sq_zip_release(d->zip);
     d->zip = NULL;
-    start_over(d, &f);
+    refuse_bytes(d, &f);
   } else {
     sq_download_fail(d, &f);
   }

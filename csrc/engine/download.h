@@ -40,7 +40,7 @@ struct stream {
   struct sq_failure failure; /* our own, while libcurl only knows "stopped" */
   char *redirected;          /* url, or null: the download's */
   int redirects;
-  int64_t retry_at;
+  int64_t started_at, retry_at;
   int64_t window_at, window_got; /* of the watch for dripping */
 };
 
@@ -83,6 +83,7 @@ struct download {
   int width;           /* streams at once */
   int failures;        /* since the last PROGRESS_BYTES */
   int failures_in_all;
+  int64_t failed_at;   /* the last one counted */
   int tries;           /* requests in all */
   int64_t mark;        /* bytes done at the last failure */
   int64_t recorded, recorded_at;

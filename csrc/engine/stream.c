@@ -307,7 +307,7 @@ void sq_stream_start(struct stream *s) {
   s->got = 0;
   s->fill = 0;
   s->error_body.size = 0;
-  s->window_at = sq_now();
+  s->window_at = s->started_at = sq_now();
   s->window_got = 0;
   sq_failure_clear(&s->failure);
   if (s->buffer)

@@ -52,7 +52,9 @@ rocks make --tree="$work/tree" >"$work/make.log" 2>&1 || {
 if grep -i 'warning:' "$work/make.log"; then
   fail "the rock does not compile without warnings"
 fi
-tail -n 2 "$work/make.log"
+grep 'is now installed' "$work/make.log"
+rm -rf squarecloud # what luarocks leaves lying
+find csrc -name '*.o' -exec rm {} +
 
 say "test: the rockspec's command"
 rocks test "$rockspec"

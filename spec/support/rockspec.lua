@@ -9,11 +9,12 @@ local rockspec = { path = "rockspec/squarecloud-scm-1.rockspec" }
 local function walk(dir, add)
   for name in lfs.dir(dir) do
     local path = dir .. "/" .. name
-    if name:sub(1, 1) == "." then -- no concern of ours
-    elseif lfs.attributes(path, "mode") == "directory" then
-      walk(path, add)
-    else
-      add(path)
+    if name:sub(1, 1) ~= "." then
+      if lfs.attributes(path, "mode") == "directory" then
+        walk(path, add)
+      else
+        add(path)
+      end
     end
   end
 end

@@ -1,0 +1,172 @@
+-- What went wrong, as one line that says what to do next, and as an exit code.
+
+local console = require "squarecloud.cli.console"
+local format = require "squarecloud.cli.format"
+
+local failures = {}
+
+local ENOSPC, EDQUOT, EFBIG = 28, 122, 27
+
+local CODES = { authentication = 4, permission = 4, not_found = 5, quota = 6,
+  rate_limited = 7, integrity = 8, expired = 8 }
+
+--- The exit code of an error: 1 unless its kind has one of its own.
+function failures.code(err)
+  return err.exit_code or CODES[err.kind] or 1
+end
+
+-- How the command is called about the same resource.
+local function call(command, about)
+  return ("`squaresnap %s %s%s`"):format(command, console.show(about.id or "ID"),
+    about.database and " --database" or "")
+end
+
+local CONTINUE = "run the same command again: it goes on where it stopped"
+
+local HINTS = {}
+
+function HINTS.authentication(_, about)
+  return ("check the key%s, or make a new one in the platform's dashboard")
+    :format(about.key_source and " in " .. console.show(about.key_source)
+      or "")
+end
+
+function HINTS.permission(err, about)
+  if err.code == "UPGRADE_REQUIRED" then
+    return about.command == "list" and "the whole account's list needs a paid "
+      .. "plan: name the applications (`squaresnap list ID`)"
+      or "this needs a paid plan"
+  elseif err.code == "MISSING_SCOPE" then
+    return "give the key that scope in the platform's dashboard, or use "
+      .. "another key"
+  end
+  return "use a key of the account that owns it"
+end
+
+function HINTS.not_found(err, about)
+  if err.code == "SNAPSHOT_NOT_FOUND" or err.code == "VERSION_NOT_LISTED" then
+    return call("list", about) .. " shows the versions there are"
+  elseif err.http_status and err.operation:find "^download" then
+    return "it is gone from the store: " .. call("list", about)
+      .. " shows what there is"
+  elseif about.database == false then
+    return "`squaresnap whoami` shows the ids; for a database add --database"
+  end
+  return "`squaresnap whoami` shows the ids"
+end
+
+function HINTS.quota(_, about)
+  local at = about.next_free_at and about.next_free_at()
+  if not at then return "`squaresnap quota` shows when one frees up" end
+  return ("the next one frees up at %s, in %s"):format(
+    format.time(at, about.utc), format.span(at - os.time()))
+end
+
+function HINTS.rate_limited(err)
+  if err.retry_after then
+    return ("run it again in %d s"):format(math.ceil(err.retry_after))
+  end
+  return "run it again in a minute"
+end
+
+function HINTS.pending(err, about)
+  if err.code == "RESTORE_IN_PROGRESS" then
+    return "a restore takes about a minute: run it again then"
+  end
+  return "it is being made: " .. call("list", about)
+    .. " shows it when it is there"
+end
+
+function HINTS.integrity(_, about)
+  return about.transfer and "nothing was kept: run it again, or take another "
+    .. "version (--version-id)" or "download it again"
+end
+
+function HINTS.expired()
+  return "run the same command again: it asks for a new address and goes on"
+end
+
+function HINTS.filesystem(err, about)
+  if err.errno == ENOSPC or err.errno == EDQUOT or err.errno == EFBIG then
+    return "make room, then " .. CONTINUE
+  end
+  return about.transfer and "put that right, then " .. CONTINUE or nil
+end
+
+function HINTS.exists()
+  return "--force replaces it"
+end
+
+function HINTS.tls()
+  return "the other side could not be trusted; SSL_CERT_FILE may name the "
+    .. "certificates that can"
+end
+
+function HINTS.protocol()
+  return "is --base-url right? With --verbose more is told"
+end
+
+function HINTS.bad_request()
+  return "check the id and the version"
+end
+
+local function transport(err, about)
+  if err.sent then
+    return "it may have been carried out all the same: look with "
+      .. call("list", about) .. " before running it again"
+  end
+  return about.transfer and CONTINUE or "run it again later"
+end
+HINTS.network, HINTS.timeout, HINTS.server = transport, transport, transport
+
+--- One line: what failed, why, what to do next.
+-- @param about id, database, command, transfer (a part was kept), key_source,
+-- utc, next_free_at (function)
+function failures.line(err, about)
+  local hint = err.hint
+  if hint == nil and HINTS[err.kind] then hint = HINTS[err.kind](err, about) end
+  return console.show(tostring(err)) .. (hint and "; " .. hint or "")
+end
+
+--- The fields that a program reads.
+function failures.to_table(err)
+  return { kind = err.kind, message = err.message, code = err.code,
+    http_status = err.http_status, retry_after = err.retry_after,
+    retryable = err.retryable, sent = err.sent, errno = err.errno,
+    exit_code = failures.code(err) }
+end
+
+local Own = {}
+Own.__index = Own
+function Own:__tostring()
+  return self.operation .. ": " .. self.kind .. ": " .. self.message
+end
+
+--- An error of the command's own, as the library's are.
+function failures.new(fields) return setmetatable(fields, Own) end
+
+---------------------------------------------------------------- several
+
+local Tally = {}
+Tally.__index = Tally
+
+--- Counts what became of several, for one exit code.
+function failures.tally() return setmetatable({ done = 0, codes = {} }, Tally) end
+
+function Tally:succeeded() self.done = self.done + 1 end
+
+function Tally:failed(err)
+  self.codes[#self.codes + 1] = failures.code(err)
+end
+
+--- 0; 3 when some failed; what they have in common when all did, else 1.
+function Tally:exit_code()
+  if #self.codes == 0 then return 0 end
+  if self.done > 0 then return 3 end
+  for _, code in ipairs(self.codes) do
+    if code ~= self.codes[1] then return 1 end
+  end
+  return self.codes[1]
+end
+
+return failures

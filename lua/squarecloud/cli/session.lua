@@ -1,0 +1,113 @@
+-- What a command works with: its options, the console, and the client, which
+-- is made when it is first needed and closed when the command ends.
+
+local console = require "squarecloud.cli.console"
+local failures = require "squarecloud.cli.failures"
+local key = require "squarecloud.cli.key"
+
+local session = {}
+local Session = { __name = "squarecloud.cli.Session" }
+Session.__index = Session
+
+-- Raised to end the command with a line and an exit code.
+local Refusal = { __tostring = function(self) return self.message end }
+
+function session.new(options)
+  return setmetatable({ options = options,
+    console = console.new(options) }, Session)
+end
+
+--- Ends the command: wrong use unless another exit code is given.
+function session.refuse(message, code)
+  error(setmetatable({ message = message, code = code or 2 }, Refusal), 0)
+end
+
+function session.is_refusal(value) return getmetatable(value) == Refusal end
+
+function Session:refuse(...) return session.refuse(...) end
+
+---------------------------------------------------------------- the client
+
+local function trace_to(out)
+  return function(t)
+    local words = { t.event, t.method or "", t.url or "" }
+    if t.http_status then words[#words + 1] = "HTTP " .. t.http_status end
+    if t.bytes then words[#words + 1] = t.bytes .. " bytes" end
+    if t.seconds then words[#words + 1] = ("%.3f s"):format(t.seconds) end
+    words[#words + 1] = t.detail or ""
+    local line = table.concat(words, " "):gsub("%s+", " "):gsub("%s$", "")
+    out:detail("%s", console.show(line))
+  end
+end
+
+local function client_options(self)
+  local options = self.options
+  local wanted = { api_key = self.api_key, base_url = options.base_url,
+    snapshots_url = options.snapshots_url, retries = options.retries,
+    concurrency = options.concurrency, segments = options.segments }
+  if options.timeout then
+    wanted.timeout, wanted.action_timeout = options.timeout, options.timeout
+    wanted.stall_timeout = options.timeout
+    wanted.connect_timeout = math.min(options.timeout, 10)
+  end
+  local ca_file = os.getenv "SSL_CERT_FILE"
+  if ca_file and ca_file ~= "" then wanted.ca_file = ca_file end
+  if options.verbose then wanted.trace = trace_to(self.console) end
+  return wanted
+end
+
+--- The client. Without a key the command ends here.
+function Session:client()
+  if self.made then return self.made end
+  self.api_key, self.key_source = key.find(self.options.api_key_file)
+  if not self.api_key then session.refuse(self.key_source, 4) end
+  local square = require "squarecloud"
+  local ok, made = pcall(square.Client, client_options(self))
+  if not ok then
+    session.refuse((tostring(made):gsub("^.-Client: ", "")
+      :gsub("option '([%w_]+)'", function(name)
+        return "--" .. name:gsub("_", "-")
+      end)))
+  end
+  self.made = made
+  return made
+end
+
+function Session:__close()
+  if self.made then self.made:close() end
+end
+
+---------------------------------------------------------------- helpers
+
+function Session:application_type()
+  return self.options.database and "database" or "app"
+end
+
+--- Progress of transfers on stderr, or nil when none is wanted. To be closed.
+function Session:progress()
+  local options = self.options
+  if options.quiet or options.no_progress then return nil end
+  local on_terminal = self.console:is_terminal(2)
+    and os.getenv "TERM" ~= "dumb"
+  return require("squarecloud.progress").new { stream = io.stderr,
+    tty = on_terminal }
+end
+
+--- Says what failed and what to do next. More for the hint in `about`.
+function Session:report(err, about)
+  about = about or {}
+  about.command, about.utc = self.options.command, self.options.utc
+  about.key_source = self.key_source
+  if about.database == nil and about.id then
+    about.database = self.options.database or false
+  end
+  if err.kind == "quota" then
+    about.next_free_at = function()
+      return require("squarecloud.cli.quota").next_free_at(self:client())
+    end
+  end
+  self.console:warn("%s", failures.line(err, about))
+  return failures.code(err)
+end
+
+return session

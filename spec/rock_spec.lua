@@ -1,0 +1,217 @@
+--- The rock: that the rockspec, the Makefile and the tree name the same files,
+-- that the versions agree, and what a rock built by LuaRocks is like: whole,
+-- with hidden symbols, staying in memory. (make rock does the rest: lint,
+-- test, pack, install, demo.)
+
+local helpers = require "spec.support.helpers"
+local host = require "spec.support.host"
+local lists = require "spec.support.rockspec"
+local server = require "spec.support.server"
+local core = require "squarecloud.core"
+local lfs = require "lfs"
+
+local REWRITE = "to be written anew: lua5.4 spec/support/rockspec.lua"
+
+local function words(text)
+  local list = {}
+  for word in text:gmatch "%S+" do list[#list + 1] = word end
+  return list
+end
+
+local function sorted(list)
+  table.sort(list)
+  return list
+end
+
+-- The value of one of the Makefile's variables.
+local function make_variable(name)
+  return words(host.must(("make -s --no-print-directory --eval='said:;"
+    .. "@echo $(%s)' said"):format(name)))
+end
+
+describe("the rockspec", function()
+  local spec = lists.load()
+  local build = spec.build
+
+  it("names the C files that lie in csrc/", function()
+    assert.message(REWRITE).same(lists.sources(),
+      build.modules["squarecloud.core"].sources)
+  end)
+
+  it("names the C files that the Makefile compiles", function()
+    assert.same(sorted(make_variable "SRC"),
+      build.modules["squarecloud.core"].sources)
+  end)
+
+  it("names the Lua files that lie in lua/", function()
+    local modules = {}
+    for name, value in pairs(build.modules) do
+      if name ~= "squarecloud.core" then modules[name] = value end
+    end
+    assert.message(REWRITE).same(lists.modules(), modules)
+    assert.is_nil(lists.modules()["squarecloud.core"], "it would hide the C")
+  end)
+
+  it("installs the commands that lie in lua/bin/", function()
+    local commands = build.install and build.install.bin or {}
+    assert.message(REWRITE).same(lists.commands(), commands)
+    for _, path in ipairs(commands) do
+      assert.not_equal("squarecloud", path:match "[^/]*$",
+        "the platform's own command")
+    end
+  end)
+
+  it("links what the Makefile links, by name alone", function()
+    local wanted = {}
+    for _, word in ipairs(make_variable "LIBS") do
+      wanted[#wanted + 1] = word ~= "-ldl" and word:match "^%-l(.*)" or nil
+    end
+    assert.same(wanted, build.modules["squarecloud.core"].libraries)
+    for name, one in pairs(spec.external_dependencies) do
+      assert.is_nil(one.header, name .. ": multiarch folders are not searched")
+    end
+  end)
+
+  it("is taken by luarocks lint", function()
+    local _, err, code = host.run("luarocks --lua-version=5.4 lint "
+      .. lists.path)
+    assert.message(err).equal(0, code)
+  end)
+end)
+
+describe("the version", function()
+  local config = helpers.read_file "csrc/config.h"
+  local version = config:match '#define SQ_VERSION "([^"]*)"'
+  local heading, note = helpers.read_file("CHANGELOG.md")
+    :match "\n## (%S+) *([^\n]*)\n"
+
+  it("is three numbers, in one place", function()
+    assert.is_truthy(version:find "^%d+%.%d+%.%d+$")
+    assert.equal(version, core.version)
+  end)
+
+  it("is the changelog's newest", function()
+    assert.equal(version, heading, "CHANGELOG.md wants a heading '## "
+      .. version .. " (unreleased)', or one with its date")
+  end)
+
+  it("is the newest rockspec's, once released", function()
+    local found = {}
+    for name in lfs.dir "rockspec" do
+      if name:sub(1, 1) ~= "." then
+        local spec = lists.load("rockspec/" .. name)
+        assert.equal(name,
+          ("%s-%s.rockspec"):format(spec.package, spec.version))
+        local number = spec.version:match "^(.*)%-%d+$"
+        if number == version then
+          found[#found + 1] = name
+          assert.equal("v" .. version, spec.source.tag)
+        end
+      end
+    end
+    assert.equal(note == "(unreleased)" and 0 or 1, #found)
+  end)
+end)
+
+local CONFIG = [[
+rocks_servers = {}
+rocks_provided = { ["lua-cjson"] = "2.1.0-1", luafilesystem = "1.8.0-1",
+  argparse = "0.7.1-1" }
+]]
+
+describe("a rock built by luarocks", function()
+  local dir, tree, object
+
+  lazy_setup(function()
+    dir = helpers.tmpdir()
+    tree = dir .. "/tree"
+    object = tree .. "/lib/lua/5.4/squarecloud/core.so"
+    helpers.write_file(dir .. "/config.lua", CONFIG)
+    host.must(([[
+      mkdir %s/source %s/home && cp -R csrc lua rockspec %s/source &&
+      find %s/source -name '*.o' -exec rm {} + && cd %s/source &&
+      HOME=%s/home LUAROCKS_CONFIG=%s/config.lua \
+        luarocks --lua-version=5.4 make --tree=%s/tree]])
+      :gsub("%%s", (host.quote(dir.path):gsub("%%", "%%%%"))))
+  end)
+
+  lazy_teardown(function() helpers.remove(dir.path) end)
+
+  -- Module paths that lead to the tree, and to the system for the rest.
+  local function environment(overrides)
+    local all = {
+      LUA_PATH = ("%s/share/lua/5.4/?.lua;%s/share/lua/5.4/?/init.lua;;")
+        :format(tree, tree),
+      LUA_CPATH = tree .. "/lib/lua/5.4/?.so;;",
+    }
+    for name, value in pairs(overrides or {}) do all[name] = value end
+    return all
+  end
+
+  it("gives away one symbol: luaopen_squarecloud_core", function()
+    local names = {}
+    for name in host.must("nm -D --defined-only " .. host.quote(object))
+      :gmatch "%S+ %a (%S+)\n" do
+      names[#names + 1] = name
+    end
+    assert.same({ "luaopen_squarecloud_core" }, names)
+  end)
+
+  it("brings no Lua of its own", function()
+    local needed = host.must("readelf -d " .. host.quote(object))
+    assert.is_truthy(needed:find "%(NEEDED%)[^\n]*libcurl")
+    assert.is_nil(needed:find "%(NEEDED%)[^\n]*lua")
+  end)
+
+  it("holds every module, and each loads from there", function()
+    local names = { "squarecloud.core" }
+    for name, path in pairs(lists.modules()) do
+      if not helpers.read_file(path):find "^%-%-%-@meta" then
+        names[#names + 1] = name
+      end
+    end
+    helpers.write_file(dir .. "/load.lua", [[
+      local tree = table.remove(arg, 1)
+      for _, name in ipairs(arg) do
+        require(name)
+        local from = package.searchpath(name, package.path)
+          or package.searchpath(name, package.cpath)
+        assert(from:sub(1, #tree) == tree, name .. " comes from " .. from)
+      end
+    ]])
+    local _, err, code = host.run(("lua5.4 %s %s %s"):format(
+      host.quote(dir .. "/load.lua"), host.quote(tree),
+      table.concat(names, " ")), environment())
+    assert.message(err).equal(0, code)
+  end)
+
+  it("runs the commands that it installs", function()
+    for _, path in ipairs(lists.commands()) do
+      local out, err, code = host.run(host.quote(tree .. "/bin/"
+        .. path:match "[^/]*$") .. " --version")
+      assert.message(err).equal(0, code)
+      assert.is_truthy(out:find(core.version, 1, true))
+    end
+  end)
+
+  it("stays in memory when the Lua state that loaded it is closed", function()
+    local s = server.shared()
+    host.compile("unload", dir .. "/unload")
+    helpers.write_file(dir .. "/script.lua", [[
+      require "lfs"
+      local square = require "squarecloud"
+      local key, base_url, ca_file = ...
+      local client = square.Client { api_key = key, base_url = base_url,
+        ca_file = ca_file, proxy = "" }
+      assert(client:account())
+    ]])
+    local out, err, code = host.run(("%s %s %s %s %s"):format(
+      host.quote(dir .. "/unload"), host.quote(dir .. "/script.lua"),
+      s.key, s.base_url, host.quote(s.ca_file)), environment())
+    assert.equal("", err)
+    assert.equal(0, code)
+    assert.is_truthy(out:find("mapped " .. object .. "\n", 1, true))
+    assert.is_nil(out:find("filesystem", 1, true), "others are let go")
+    assert.equal(2, #s:requests { path = "/v2/users/me" })
+  end)
+end)
