@@ -93,6 +93,23 @@ static int mm_concat(lua_State *L) {
   return 1;
 }
 
+static int show(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+void sq_error_warn(lua_State *L, const char *what) {
+  lua_pushcfunction(L, show);
+  lua_insert(L, -2);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "an error that cannot be shown");
+  }
+  lua_warning(L, what, 1);
+  lua_warning(L, lua_tostring(L, -1), 0);
+  lua_pop(L, 1);
+}
+
 void sq_error_setup(lua_State *L) {
   static const luaL_Reg metamethods[] = {
       {"__tostring", mm_tostring}, {"__concat", mm_concat}, {NULL, NULL}};

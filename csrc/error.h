@@ -28,6 +28,10 @@ void sq_error_push(lua_State *L, const struct sq_failure *f,
 int sq_error_return(lua_State *L, const struct sq_failure *f,
                     const char *operation);
 
+/* Pops any error value and warns of it: "<what><value>".  Raises nothing,
+ * whatever the value's __tostring does. */
+void sq_error_warn(lua_State *L, const char *what);
+
 SQ_HIDDEN_END
 
 #endif

@@ -202,9 +202,7 @@ static void run(lua_State *L, struct sq_state *s, const struct sq_trace *t) {
   s->in_callback = false;
   if (rc == LUA_OK) return;
   sq_client_trace_off(L, -2);
-  lua_warning(L, "squarecloud: the trace function failed and is off: ", 1);
-  lua_warning(L, luaL_tolstring(L, -1, NULL), 0);
-  lua_pop(L, 2);
+  sq_error_warn(L, "squarecloud: the trace function failed and is off: ");
 }
 
 void sq_state_trace(lua_State *L, struct sq_state *s) {

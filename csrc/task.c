@@ -350,9 +350,8 @@ static void warn_of_failures(lua_State *L, struct sq_state *s) {
     struct sq_task *t = SQ_HOLDER(link, struct sq_task, failed);
     push_task(L, t);
     lua_getiuservalue(L, -1, TASK_OUTCOME);
-    lua_warning(L, "squarecloud: a task failed and nobody waited for it: ", 1);
-    lua_warning(L, luaL_tolstring(L, -1, NULL), 0);
-    lua_pop(L, 3);
+    sq_error_warn(L, "squarecloud: a task failed and nobody waited for it: ");
+    lua_pop(L, 1);
   }
 }
 

@@ -188,7 +188,8 @@ describe("a rock built by luarocks", function()
   it("runs the commands that it installs", function()
     for _, path in ipairs(lists.commands()) do
       local out, err, code = host.run(host.quote(tree .. "/bin/"
-        .. path:match "[^/]*$") .. " --version")
+        .. path:match "[^/]*$") .. " --version",
+        { LUA_PATH = ";;", LUA_CPATH = ";;" })
       assert.message(err).equal(0, code)
       assert.is_truthy(out:find(core.version, 1, true))
     end

@@ -188,6 +188,7 @@ void sq_download_renew(struct download *d, int64_t total) {
 }
 
 static void sync_begin(struct download *d);
+static void add_streams(struct download *d);
 
 static void fetch_job_done(struct download *d) {
   if (d->job_failure.kind != SQ_OK) {
@@ -200,6 +201,7 @@ static void fetch_job_done(struct download *d) {
     d->holding = false;
     for (int i = 0; i < STREAMS_MAX; i++)
       sq_stream_unpause(&d->streams[i]);
+    add_streams(d);
   }
 }
 

@@ -357,6 +357,7 @@ static void set_common(struct sq_transfer *t,
   set_text(c, CURLOPT_USERAGENT, p->user_agent);
   set_long(c, CURLOPT_NOSIGNAL, 1);
   set_long(c, CURLOPT_NOPROGRESS, 1);
+  set_long(c, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
   set_long(c, CURLOPT_TCP_KEEPALIVE, 1);
   set_long(c, CURLOPT_NETRC, CURL_NETRC_IGNORED);
   set_long(c, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(p->connect_timeout));
@@ -385,7 +386,6 @@ static void set_method(struct sq_transfer *t,
     set_long(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
   } else {
     set_long(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-    set_long(c, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
     if (o->range) set_text(c, CURLOPT_RANGE, o->range);
   }
 }

@@ -1,0 +1,102 @@
+-- The command squaresnap: from arguments to an exit code. What it says is
+-- cli/console.lua's; each command is a file of its own under cli/, loaded when
+-- it is called.
+--
+-- Exit codes: 0 done; 1 failed; 2 wrong usage; 3 some of several failed; 4 not
+-- authenticated or not permitted; 5 not found; 6 daily quota; 7 rate limited;
+-- 8 integrity or expired address; 130 interrupted.
+
+local cli = {}
+
+local INTERRUPTED = 130
+
+-- The word that says the command in arguments that could not be read.
+local function called_command(main, arguments)
+  for _, word in ipairs(arguments) do
+    for _, command in ipairs(main._commands) do
+      if command._name == word then return " " .. word end
+    end
+  end
+  return ""
+end
+
+-- Options and nil; or nil and what to print at once; or a refusal is raised.
+local function parse(arguments)
+  local session = require "squarecloud.cli.session"
+  local asked, about
+  local main = require("squarecloud.cli.parser").new(function(what, of)
+    asked, about = what, of
+    error(what, 0)
+  end)
+  local ok, fine, result = pcall(main.pparse, main, arguments)
+  if asked == "version" then
+    return nil, "squaresnap " .. require("squarecloud").version .. "\n"
+  elseif asked == "help" then
+    return nil, about:get_help() .. "\n"
+  elseif not ok then
+    error(fine, 0)
+  elseif not fine then
+    session.refuse(("%s (see `squaresnap%s --help`)"):format(result,
+      called_command(main, arguments)))
+  end
+  return result
+end
+
+local function run(arguments)
+  local session = require "squarecloud.cli.session"
+  local options, text = parse(arguments)
+  if not options then
+    local out = session.new({}).console
+    out:write(text)
+    out:flush()
+    return 0
+  end
+  local current <close> = session.new(options)
+  local code = require("squarecloud.cli." .. options.command)(current)
+  current.console:flush()
+  return code
+end
+
+-- What lua.c raises at Ctrl-C.
+local function is_interruption(err)
+  return type(err) == "string" and err:find "interrupted!$" ~= nil
+end
+
+local function add_traceback(err)
+  if type(err) ~= "string" or is_interruption(err) then return err end
+  return { message = err, traceback = debug.traceback(nil, 2) }
+end
+
+-- The exit code of what ended a command before its end.
+local function explain(err)
+  local function say(...)
+    io.stdout:flush()
+    io.stderr:write("squaresnap: ", ...)
+    io.stderr:write "\n"
+  end
+  if is_interruption(err) then
+    say("interrupted; what has come is kept: run the same command again and ",
+      "it goes on")
+    return INTERRUPTED
+  elseif getmetatable(err) and err.broken ~= nil then
+    if err.broken then say("cannot write: ", err.broken) end
+    return 1
+  elseif require("squarecloud.cli.session").is_refusal(err) then
+    say(require("squarecloud.cli.console").show(err.message))
+    return err.code
+  end
+  say("this is a bug: ", type(err) == "table" and err.message or tostring(err),
+    "\n", type(err) == "table" and err.traceback or "")
+  return 1
+end
+
+--- Runs the command.
+-- @param arguments its words, without the command's own name
+-- @return its exit code; nothing is raised
+function cli.main(arguments)
+  local ok, result = xpcall(run, add_traceback, arguments)
+  if ok then return result end
+  return explain(result)
+end
+
+return cli

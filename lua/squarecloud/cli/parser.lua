@@ -1,0 +1,311 @@
+-- The command line: every command, option, help text and example.
+
+local argparse = require "argparse"
+
+local parser = {}
+
+------------------------------------------------------------- conversions
+
+local function number(name, least, most)
+  return function(text)
+    local value = text:find "^%d+%.?%d*$" and tonumber(text)
+    if value and value >= least and value <= most then return value end
+    return nil, ("%s takes a number of at least %s"):format(name, least)
+  end
+end
+
+local function whole(name, least, most)
+  return function(text)
+    local value = text:find "^%d+$" and math.tointeger(tonumber(text))
+    if value and value >= least and value <= most then return value end
+    return nil, ("%s takes a whole number, %d to %d"):format(name, least, most)
+  end
+end
+
+local function count(name)
+  return function(text)
+    if text == "unlimited" or text == "-1" then return "unlimited" end
+    local value = text:find "^%d+$" and math.tointeger(tonumber(text))
+    if value then return value end
+    return nil, name .. ' takes a whole number or "unlimited"'
+  end
+end
+
+-- What the API takes as one segment of a path.
+local function id(text)
+  if text == "" then return nil, "an id is empty" end
+  if text == "." or text == ".." then return nil, "an id is '.' or '..'" end
+  if text:find "[%z\1-\31\127]" then
+    return nil, "an id contains a control character"
+  end
+  return text
+end
+
+local function not_empty(name)
+  return function(text)
+    if text ~= "" then return text end
+    return nil, name .. " is empty"
+  end
+end
+
+---------------------------------------------------------- shared options
+
+local function add_ids(command, args)
+  command:argument "id" { args = args, convert = id, argname = "ID",
+    description = "Id of an application (or a database)." }
+end
+
+local function add_database(command)
+  command:flag "--database" { description = "The id is a database's." }
+end
+
+local function add_dry_run(command)
+  command:flag "-n --dry-run" {
+    description = "Only say what would be done." }
+end
+
+local function add_yes(command)
+  command:flag "-y --yes" { description = "Do not ask." }
+end
+
+local RULES = { "last", "hourly", "daily", "weekly", "monthly", "yearly" }
+
+local function add_rules(command)
+  local options = {}
+  for _, rule in ipairs(RULES) do
+    local name = "--keep-" .. rule
+    options[#options + 1] = command:option(name) { argname = "N",
+      convert = count(name), description = rule == "last"
+        and "Keep the N newest." or "Keep the newest of N "
+        .. rule:gsub("ly$", "s"):gsub("dais", "days") .. "." }
+  end
+  options[#options + 1] = command:option "--keep-within" { argname = "D",
+    description = "Keep all within a duration of the newest (2y5m7d3h)." }
+  for i = 2, #RULES do
+    options[#options + 1] = command:option("--keep-within-" .. RULES[i]) {
+      argname = "D", description = "Keep the newest of each "
+        .. RULES[i]:gsub("ly$", ""):gsub("^dai$", "day") .. " within D." }
+  end
+  command:group("Keep rules, as restic has them", table.unpack(options))
+end
+
+--- The policy that the options state, or nil when they state none.
+function parser.policy(options)
+  local policy
+  local function add(name)
+    if options[name] == nil then return end
+    policy = policy or {}
+    policy[name] = options[name]
+  end
+  add "keep_within"
+  for i, rule in ipairs(RULES) do
+    add("keep_" .. rule)
+    if i > 1 then add("keep_within_" .. rule) end
+  end
+  return policy
+end
+
+---------------------------------------------------------------- commands
+
+local commands = {}
+
+local function define(name, summary, description, example, fill)
+  commands[#commands + 1] = { name = name, summary = summary,
+    description = description:gsub("\n", " "), example = example, fill = fill }
+end
+
+define("create", "Create a snapshot.",
+  [[Creates a snapshot of each application, or database with --database. The
+platform takes one every 5 seconds, and one a minute for each application;
+between several the command waits.]],
+  "squaresnap create 1d2cdc0d6ebd435c91315c6329d12eab --download backups",
+  function(command)
+    add_ids(command, "+")
+    add_database(command)
+    command:option "--download" { argname = "DIR",
+      convert = not_empty "--download",
+      description = "Download it into this folder, too." }
+    add_dry_run(command)
+  end)
+
+define("list", "List snapshots.",
+  [[Lists the snapshots of applications, or of databases with --database; of
+the whole account when no id is given (a paid plan's). Newest first.]],
+  "squaresnap list --expires-within 3",
+  function(command)
+    add_ids(command, "*")
+    command:flag "--database --databases" { target = "database",
+      description = "The ids are databases'. Without an id: the account's "
+        .. "databases only." }
+    command:option "--newest" { argname = "N",
+      convert = whole("--newest", 1, math.maxinteger),
+      description = "The N newest only." }
+    command:option "--since" { argname = "T", description =
+      'Those made since a time: 2024-06-27, "2024-06-27 06:23", '
+      .. "2024-06-27T06:23:00Z, or how long ago (7d)." }
+    command:option "--expires-within" { argname = "DAYS",
+      convert = number("--expires-within", 0, 1e9),
+      description = "Those that the platform drops within so many days." }
+    command:flag "--show-urls" { description =
+      "Show download addresses: whoever has one can fetch the snapshot." }
+  end)
+
+define("download", "Download snapshots, checked.",
+  [[Downloads the newest snapshot, checks it down to every CRC, and only then
+gives the file its name. What is cut off goes on with the same command.]],
+  "squaresnap download 1d2cdc0d6ebd435c91315c6329d12eab -o backups",
+  function(command)
+    add_ids(command, 1)
+    add_database(command)
+    command:mutex(
+      command:option "--version-id" { argname = "V",
+        convert = not_empty "--version-id",
+        description = "The snapshot with this version id." },
+      command:flag "--latest" { description = "The newest (the default)." },
+      command:flag "--all" { description =
+        "All of them; files that are there already stay." })
+    command:option "-o --output" { argname = "FILE|DIR",
+      convert = not_empty "--output", description = "Where to. A name that "
+        .. "does not end in .zip is a folder, made if missing. Default: ." }
+    command:flag "--force" { description = "Replace a file that is there." }
+    command:option "--verify" { argname = "HOW",
+      choices = { "full", "structure", "none" },
+      description = "What to check: full (every CRC, the default), structure "
+        .. "(the ZIP's directory), none." }
+    command:option "--segments" { argname = "N",
+      convert = whole("--segments", 1, 16),
+      description = "Connections at once, 1 to 16." }
+  end)
+
+define("restore", "Restore a snapshot.",
+  [[Puts a snapshot's content back in place of what the application or database
+holds now. Asks for the id to be typed; without a terminal --yes is needed.]],
+  "squaresnap restore 1d2cdc0d6ebd435c91315c6329d12eab --latest "
+    .. "--snapshot-first",
+  function(command)
+    add_ids(command, 1)
+    add_database(command)
+    command:mutex(
+      command:option "--version-id" { argname = "V",
+        convert = not_empty "--version-id",
+        description = "The snapshot with this version id, sent as given." },
+      command:flag "--latest" { description = "The newest snapshot." })
+    add_yes(command)
+    add_dry_run(command)
+    command:flag "--snapshot-first" { description =
+      "Make a snapshot of what is there now, and wait for it, before." }
+  end)
+
+define("sync", "Download what is not here yet.",
+  [[Downloads into a local mirror what the keep rules would keep and the mirror
+does not hold, soonest to expire first; without rules everything. Never removes
+anything.]],
+  "squaresnap sync --all --dir /var/backups/square --keep-daily 7 -j 4",
+  function(command)
+    add_ids(command, "*")
+    add_database(command)
+    command:flag "--all" { description =
+      "The whole account: applications and databases." }
+    command:option "--dir" { argname = "DIR", count = "1",
+      convert = not_empty "--dir", description = "The mirror's folder." }
+    add_rules(command)
+    command:option "-j --jobs" { argname = "N", convert = whole("-j", 1, 64),
+      description = "Downloads at once (default 4)." }
+    add_dry_run(command)
+  end)
+
+define("prune", "Remove what the keep rules drop.",
+  [[Removes files of a local mirror that the keep rules do not keep. The
+platform's snapshots are not touched. Asks; without a terminal --yes is
+needed.]],
+  "squaresnap prune --dir /var/backups/square --keep-daily 7 --keep-weekly 4",
+  function(command)
+    command:option "--dir" { argname = "DIR", count = "1",
+      convert = not_empty "--dir", description = "The mirror's folder." }
+    add_rules(command)
+    add_dry_run(command)
+    add_yes(command)
+  end)
+
+define("verify", "Check ZIP files down to every CRC.",
+  "Checks files as a download does: directory, bounds, every CRC.",
+  "squaresnap verify backups/*.zip",
+  function(command)
+    command:argument "file" { args = "+", argname = "FILE",
+      convert = not_empty "a file's name", description = "A ZIP file." }
+  end)
+
+define("quota", "Show how many snapshots may still be made.",
+  [[Counts the account's snapshots of the last 24 hours against the plan's
+daily number: one for each 128 MB of its memory.]],
+  "squaresnap --json quota", function() end)
+
+define("whoami", "Show the key's account and its ids.",
+  "Shows whose key it is, the plan, and the applications and databases.",
+  "squaresnap whoami", function() end)
+
+define("completion", "Print a shell's completions.",
+  "Prints the completions for a shell.",
+  'eval "$(squaresnap completion bash)"',
+  function(command)
+    command:argument "shell" { choices = { "bash", "zsh", "fish" },
+      description = "bash, zsh or fish." }
+  end)
+
+------------------------------------------------------------------ global
+
+local function add_globals(main)
+  main:flag "--json" { description = "Data as JSON, for programs." }
+  main:flag "-q --quiet" { description = "Errors only." }
+  main:flag "-v --verbose" { description = "Tell every request." }
+  main:flag "--no-progress" { description = "No bar." }
+  main:flag "--no-color" { description = "No colours (also: NO_COLOR)." }
+  main:flag "--utc" { description = "Times in UTC." }
+  main:option "--api-key-file" { argname = "F",
+    convert = not_empty "--api-key-file",
+    description = "A file with the API key. Otherwise "
+      .. "SQUARECLOUD_API_KEY, SQUARE_API_KEY, or the platform's own command's "
+      .. "configuration." }
+  main:option "--timeout" { argname = "S",
+    convert = number("--timeout", 0.001, 31536000), description = "Seconds "
+      .. "each request may take, and a transfer may stand still." }
+  main:option "--retries" { argname = "N", convert = whole("--retries", 0, 1000),
+    description = "Attempts after the first (default 3)." }
+  main:option "--base-url" { argname = "U", convert = not_empty "--base-url",
+    description = "The API's address." }
+  main:option "--snapshots-url" { argname = "U",
+    convert = not_empty "--snapshots-url",
+    description = "The store's address." }
+end
+
+--- The whole command line as an argparse parser.
+-- @param early called with "help" and the parser that was asked for it, or
+-- with "version", as soon as the word is met
+function parser.new(early)
+  local main = argparse("squaresnap", "Square Cloud's snapshots: create, list, "
+    .. "download, check, restore.", "squaresnap COMMAND --help tells more, "
+    .. "with an example. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some "
+    .. "of several failed, 4 not authenticated or permitted, 5 not found, 6 "
+    .. "daily quota, 7 rate limited, 8 broken or expired, 130 interrupted.")
+    :command_target "command" :help_max_width(79) :usage_max_width(79)
+    :add_help(false)
+  local function add_help(to)
+    to:flag "-h --help" { description = "Show this help and exit.",
+      action = function() early("help", to) end }
+  end
+  add_help(main)
+  main:flag "--version" { description = "Show the version and exit.",
+    action = function() early "version" end }
+  add_globals(main)
+  for _, entry in ipairs(commands) do
+    local command = main:command(entry.name, entry.description)
+      :summary(entry.summary) :add_help(false)
+      :epilog("Options of every command: squaresnap --help\n\nExample:\n   "
+        .. entry.example)
+    add_help(command)
+    entry.fill(command)
+  end
+  return main
+end
+
+return parser
