@@ -51,6 +51,12 @@ test: deps
 lint: all
 	@sh spec/support/lint.sh "$(ALL_CF)"
 
+rock:
+	@sh spec/support/rock.sh $B/rock
+
+peers: all
+	@$(RUN) sh spec/peers/run.sh $B/peers
+
 asan:
 	$(MAKE) check B=build/asan CFLAGS="-O1 -g $(SANITIZE)" PRELOAD="env \
 	  LD_PRELOAD=$$($(CC) -print-file-name=libasan.so) \
@@ -62,8 +68,11 @@ bench: all
 install: all
 	install -d $(DESTDIR)$(PREFIX)/lib/lua/5.4/squarecloud
 	install -m 755 $(CORE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/squarecloud/
-	cd lua && find . -name '*.lua' -exec install -D -m 644 {} \
+	cd lua && find squarecloud -name '*.lua' -exec install -D -m 644 {} \
 	  $(DESTDIR)$(PREFIX)/share/lua/5.4/{} \;
+	install -D -m 755 lua/bin/squaresnap $(DESTDIR)$(PREFIX)/bin/squaresnap
+	install -D -m 644 lua/man/squaresnap.1 \
+	  $(DESTDIR)$(PREFIX)/share/man/man1/squaresnap.1
 
 env:
 	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}'"
@@ -74,4 +83,4 @@ clean:
 	rm -rf build
 
 -include $(OBJ:.o=.d)
-.PHONY: all deps demo check test lint asan bench install env clean
+.PHONY: all deps demo check test lint rock peers asan bench install env clean

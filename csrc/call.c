@@ -40,8 +40,8 @@ static void release(struct sq_call *call) {
   sq_state_settle(call->state);
 }
 
-/* Serves __close and __gc; a second time does nothing. */
-static int mm_close(lua_State *L) {
+/* A second time does nothing. */
+static int mm_gc(lua_State *L) {
   struct sq_call *call = lua_touserdata(L, 1);
   if (call->state) release(call);
   call->state = NULL;
@@ -49,15 +49,25 @@ static int mm_close(lua_State *L) {
   return 0;
 }
 
+static int mm_close(lua_State *L) {
+  struct sq_call *call = lua_touserdata(L, 1);
+  if (call->task) sq_task_lost(L, call->task, call);
+  return mm_gc(L);
+}
+
 void sq_call_setup(lua_State *L) {
   static const luaL_Reg metamethods[] = {
-      {"__close", mm_close}, {"__gc", mm_close}, {NULL, NULL}};
+      {"__close", mm_close}, {"__gc", mm_gc}, {NULL, NULL}};
   if (luaL_newmetatable(L, CALL)) luaL_setfuncs(L, metamethods, 0);
   lua_pop(L, 1);
 }
 
 void sq_call_abandon(struct sq_call *call) {
   call->closed = true;
+  if (call->finishing) { /* a finalizer closes its client: it is reading */
+    sq_link_leave(&call->siblings);
+    return;
+  }
   if (call->task) sq_call_wake(call, 0);
   drop_op(&call->op);
   drop_op(&call->after);
@@ -124,11 +134,10 @@ bool sq_call_is_over(const struct sq_call *call) {
 }
 
 void sq_call_wake(struct sq_call *call, unsigned events) {
-  struct sq_state *s = call->state;
   call->events |= events;
-  if (!s || sq_link_is_in(&call->ready)) return;
-  sq_list_append(&s->ready, &call->ready);
-  sq_state_settle(s);
+  if (!call->state) return;
+  sq_state_ready(call->state, call);
+  sq_state_settle(call->state);
 }
 
 static int drive(lua_State *L, int index);
@@ -136,6 +145,9 @@ static int drive(lua_State *L, int index);
 static int k_drive(lua_State *L, int status, lua_KContext index) {
   struct sq_call *call = lua_touserdata(L, (int)index);
   (void)status;
+  if (!sq_task_may_yield(L, call->state)) /* resumed by somebody else */
+    return lua_yieldk(L, 0, index, k_drive);
+  sq_link_leave(&call->ready);
   call->task = NULL;
   return drive(L, (int)index);
 }
@@ -143,7 +155,6 @@ static int k_drive(lua_State *L, int status, lua_KContext index) {
 /* Does what there is to do; the method's number of results, or SQ_CALL_NEXT
  * when there is nothing but to wait. */
 static int go_on(lua_State *L, struct sq_call *call, int index) {
-  sq_link_leave(&call->ready);
   sq_call_progress(L, call, index);
   if (call->raises) {
     lua_getiuservalue(L, index, SQ_CALL_PROGRESS);
@@ -153,7 +164,21 @@ static int go_on(lua_State *L, struct sq_call *call, int index) {
     return sq_call_error(L, call, SQ_CLOSED, "the client was closed");
   if (!(call->events & SQ_EVENT_DONE)) return SQ_CALL_NEXT;
   call->events = 0;
-  return call->finish(L, call, index);
+  int top = lua_gettop(L);
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  call->finishing = true;
+  int n = call->finish(L, call, index);
+  call->finishing = false;
+  if (n == SQ_CALL_NEXT) lua_settop(L, top); /* it may come many times */
+  return n;
+}
+
+/* A hook raised: in a coroutine of somebody's, nobody might ever close the
+ * call, so its operation ends here. */
+static int interrupted(lua_State *L, struct sq_call *call) {
+  drop_op(&call->op);
+  drop_op(&call->after);
+  return lua_error(L);
 }
 
 static int drive(lua_State *L, int index) {
@@ -163,11 +188,16 @@ static int drive(lua_State *L, int index) {
     int n = go_on(L, call, index);
     if (n != SQ_CALL_NEXT) return n;
     if (sq_task_may_yield(L, s)) return sq_task_yield(L, call, index, k_drive);
+    if (sq_engine_is_foreign(s->engine)) /* a progress function forked */
+      return luaL_error(L, "not usable after fork: make a new client");
     sq_state_collect(s);
     sq_state_trace(L, s);
-    if (call->steps && sq_task_resume_ready(L, s, 1) > 0) continue;
-    if (!sq_call_is_over(call) && !call->events)
-      sq_state_wait(L, s, SQ_SECOND);
+    bool go = true;
+    if (call->steps && sq_task_resume_ready(L, s, 1) > 0)
+      go = sq_state_breathe(L, s);
+    else if (!sq_call_is_over(call) && !call->events)
+      go = sq_state_wait(L, s, SQ_SECOND);
+    if (!go) return interrupted(L, call);
   }
 }
 
@@ -190,8 +220,14 @@ int sq_call_next(lua_State *L, struct sq_call *call, struct sq_op *op,
 
 int sq_call_run(lua_State *L, int index, struct sq_op *op, sq_finish finish) {
   struct sq_call *call = lua_touserdata(L, index);
+  index = lua_absindex(L, index);
+  if (sq_task_may_yield(L, call->state) &&
+      sq_task_was_cancelled(call->state)) { /* nothing is begun any more */
+    if (op && op != SQ_NO_OP) sq_op_release(op);
+    return sq_task_yield(L, call, index, k_drive);
+  }
   int n = sq_call_next(L, call, op, finish);
-  return n == SQ_CALL_NEXT ? drive(L, lua_absindex(L, index)) : n;
+  return n == SQ_CALL_NEXT ? drive(L, index) : n;
 }
 
 /* ---- failing ---------------------------------------------------------- */

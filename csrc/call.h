@@ -32,13 +32,14 @@ struct sq_call {
   struct sq_state *state;
   struct sq_op *op;
   sq_finish finish;
-  struct sq_link ready;  /* in the state's list */
+  struct sq_link ready;    /* in the state's list, when a task yielded */
   struct sq_link siblings; /* in its client's list, or nowhere */
   struct sq_link joined;   /* in the waiters of a task */
   struct sq_task *task;    /* that yielded for it; null: somebody blocks */
   int index;               /* of the call, on that task's stack */
   unsigned events;
   bool closed;   /* by its client */
+  bool finishing; /* `finish` reads the operation */
   bool steps;    /* while it blocks, tasks are resumed */
   bool raises;   /* its progress function raised: in place of the function */
   struct sq_progress progress;

@@ -14,6 +14,7 @@
 #include "endpoints.h"
 #include "error.h"
 #include "handle.h"
+#include "loop.h"
 #include "object.h"
 #include "task.h"
 
@@ -248,6 +249,6 @@ void sq_client_setup(lua_State *L) {
   luaL_getmetatable(L, SQ_CLIENT);
   lua_getfield(L, -1, "__index");
   sq_endpoints_add(L);
-  sq_tasks_add(L);
+  sq_loop_add(L);
   lua_pop(L, 2);
 }

@@ -31,10 +31,10 @@ const char *sq_push_absolute(lua_State *L, const char *path) {
   while (n > 1 && path[n - 1] == '/') n--;
   lua_pushlstring(L, path, n);
   if (path[0] == '/') return lua_tostring(L, -1);
-  char *here = getcwd(NULL, 0);
-  if (!here) luaL_error(L, "the current directory: %s", strerror(errno));
+  char here[PATH_MAX];
+  if (!getcwd(here, sizeof here))
+    luaL_error(L, "the current directory: %s", strerror(errno));
   lua_pushstring(L, here);
-  free(here);
   bool same = n == 0 || (n == 1 && path[0] == '.');
   lua_pushfstring(L, same ? "%s" : "%s/%s", lua_tostring(L, -1),
                   lua_tostring(L, -2));
@@ -84,8 +84,7 @@ static enum sq_verify read_verify(const struct sq_options *o) {
 static int finish(lua_State *L, struct sq_call *call, int index) {
   (void)index;
   if (sq_op_failure(call->op)->kind != SQ_OK) return sq_call_failed(L, call);
-  sq_zip_file_push(L, sq_download_take_zip(call->op),
-                   sq_download_etag(call->op));
+  sq_zip_file_push(L, call->op);
   return 1;
 }
 
@@ -112,6 +111,7 @@ static int start(lua_State *L, const struct sq_options *o, int client,
   lua_pushvalue(L, progress);
   lua_setiuservalue(L, index, SQ_CALL_PROGRESS);
   d.operation = call->operation;
+  sq_client_check(L, client); /* a finalizer may have closed it meanwhile */
   return sq_call_run(L, index, sq_download_new(c->profile, &d), finish);
 }
 

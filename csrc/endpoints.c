@@ -150,27 +150,20 @@ static int finish_account(lua_State *L, struct sq_call *call, int index) {
 }
 
 static int run(lua_State *L, struct sq_client *c, struct sq_call *call,
-               struct sq_op *op) {
+               const char *url, const char *body, size_t body_size) {
   const struct endpoint *e = call->endpoint;
   int index = lua_gettop(L);
   bool unknown = (e->lists || call->deadline) &&
                  !sq_client_push_address(L, 1, "account_id");
+  const char *me = unknown ? push_url(L, "/users/me", "") : NULL;
+  sq_client_check(L, 1); /* a finalizer may have closed it meanwhile */
   sq_list_append(&c->calls, &call->siblings);
+  struct sq_op *op =
+      new_request(c, call->operation, e->method, url, body, body_size);
   if (!unknown || !op) return sq_call_run(L, index, op, e->finish);
   call->after = op;
-  const char *url = push_url(L, "/users/me", "");
-  op = new_request(c, call->operation, "GET", url, NULL, 0);
+  op = new_request(c, call->operation, "GET", me, NULL, 0);
   return sq_call_run(L, index, op, finish_account);
-}
-
-/* The call may outlive what the caller does with its table. */
-static void copy_options(lua_State *L, const struct endpoint *e) {
-  lua_createtable(L, 0, KNOWN_MAX);
-  for (int i = 0; i < KNOWN_MAX && e->known[i]; i++) {
-    lua_getfield(L, 2, e->known[i]);
-    lua_setfield(L, -2, e->known[i]);
-  }
-  lua_replace(L, 2);
 }
 
 /* Client at 1, options at 2. */
@@ -183,7 +176,6 @@ static int call_endpoint(lua_State *L, const struct endpoint *e) {
   struct sq_options o =
       sq_options_take(L, 2, e->name, e->main,
                       e->scopes || !takes(e, "app_id"), e->known);
-  copy_options(L, e);
   int database = e->scopes ? sq_options_choice(&o, "scope", scopes, 0)
                            : sq_options_choice(&o, "application_type", types, 0);
   const char *id =
@@ -200,8 +192,7 @@ static int call_endpoint(lua_State *L, const struct endpoint *e) {
     sq_wait_set(call, sq_options_number(&o, "wait", 0, 0, 1e9));
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, index, SQ_CALL_CONTEXT);
-  return run(L, c, call,
-             new_request(c, call->operation, e->method, url, body, size));
+  return run(L, c, call, url, body, size);
 }
 
 int sq_endpoint_ask(lua_State *L, struct sq_call *call, const char *path,

@@ -51,38 +51,32 @@ int sq_error_return(lua_State *L, const struct sq_failure *f,
   return 2;
 }
 
-/* Adds the field and `after` when it is a string or number. */
-static bool add_field(lua_State *L, luaL_Buffer *b, const char *before,
-                      const char *field, const char *after) {
-  /* stack: the buffer may hold one slot above the error at index 1 */
+/* Adds `before`, the field and `after` to the text on the top, when the field
+ * is a string or number. */
+static bool add_field(lua_State *L, const char *before, const char *field,
+                      const char *after) {
+  lua_pushstring(L, before);
   lua_getfield(L, 1, field);
-  if (!lua_isstring(L, -1)) {
-    lua_pop(L, 1);
+  bool there = lua_isstring(L, -1);
+  if (!there) {
+    lua_pop(L, 2);
     return false;
   }
-  size_t n;
-  const char *text = lua_tolstring(L, -1, &n);
-  luaL_addstring(b, before);
-  luaL_addlstring(b, text, n);
-  luaL_addstring(b, after);
-  lua_remove(L, -1);
+  lua_pushstring(L, after);
+  lua_concat(L, 4);
   return true;
 }
 
 /* operation: kind: CODE (HTTP status): message */
 static int mm_tostring(lua_State *L) {
-  luaL_Buffer b;
   luaL_checktype(L, 1, LUA_TTABLE);
   lua_settop(L, 1);
-  luaL_buffinitsize(L, &b, 2048);
-  add_field(L, &b, "", "operation", ": ");
-  add_field(L, &b, "", "kind", ": ");
-  bool code = add_field(L, &b, "", "code", "");
-  bool status = add_field(L, &b, code ? " (HTTP " : "(HTTP ", "http_status",
-                          ")");
-  if (code || status) luaL_addstring(&b, ": ");
-  add_field(L, &b, "", "message", "");
-  luaL_pushresult(&b);
+  lua_pushliteral(L, "");
+  add_field(L, "", "operation", ": ");
+  add_field(L, "", "kind", ": ");
+  bool code = add_field(L, "", "code", "");
+  bool status = add_field(L, code ? " (HTTP " : "(HTTP ", "http_status", ")");
+  add_field(L, code || status ? ": " : "", "message", "");
   return 1;
 }
 

@@ -49,10 +49,23 @@ static void check_known(const struct sq_options *o,
   lua_pushnil(L);
   while (lua_next(L, o->index)) {
     if (lua_type(L, -2) != LUA_TSTRING ||
+        strlen(lua_tostring(L, -2)) != lua_rawlen(L, -2) ||
         !is_known(lua_tostring(L, -2), known))
       refuse_unknown(o, known);
     lua_pop(L, 1);
   }
+}
+
+/* A table of our own: what is read from it stays as it is, whatever the
+ * caller, a metamethod of the caller's table or a finalizer does meanwhile. */
+static void copy_known(const struct sq_options *o, const char *const known[]) {
+  lua_State *L = o->L;
+  lua_createtable(L, 0, 8);
+  for (; *known; known++) {
+    lua_getfield(L, o->index, *known);
+    lua_setfield(L, -2, *known);
+  }
+  lua_replace(L, o->index);
 }
 
 struct sq_options sq_options_take(lua_State *L, int arg, const char *function,
@@ -76,6 +89,7 @@ struct sq_options sq_options_take(lua_State *L, int arg, const char *function,
                      luaL_typename(L, arg));
   }
   check_known(&o, known);
+  copy_known(&o, known);
   return o;
 }
 
@@ -165,6 +179,21 @@ int sq_options_choice(const struct sq_options *o, const char *name,
                           lua_tostring(o->L, -1), shown);
 }
 
+/* Upvalue: an object that can be called. */
+static int call_object(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
 bool sq_options_function(const struct sq_options *o, const char *name) {
+  if (lua_getfield(o->L, o->index, name) != LUA_TFUNCTION &&
+      luaL_getmetafield(o->L, -1, "__call") != LUA_TNIL) {
+    lua_pop(o->L, 1);
+    lua_pushcclosure(o->L, call_object, 1);
+    return true;
+  }
+  lua_pop(o->L, 1);
   return get(o, name, LUA_TFUNCTION, "a function") == LUA_TFUNCTION;
 }

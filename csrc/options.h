@@ -2,8 +2,9 @@
  * options.h - typed readers for a method's one options table.  Each raises
  * with the function and the option named; none of them keeps anything.
  *
- * A struct sq_options says where the table is and what it is for.  Strings
- * that are read stay valid while the table holds them.
+ * A struct sq_options says where the table is and what it is for.  It is a
+ * copy of the caller's, so that strings read from it stay valid while it is
+ * on the stack.
  */
 #ifndef SQ_OPTIONS_H
 #define SQ_OPTIONS_H
@@ -53,7 +54,7 @@ bool sq_options_boolean(const struct sq_options *o, const char *name,
 /* The index in `choices` (ended by null). */
 int sq_options_choice(const struct sq_options *o, const char *name,
                       const char *const choices[], int otherwise);
-/* Pushes the function, or nil. */
+/* Pushes the function (an object with __call becomes one), or nil. */
 bool sq_options_function(const struct sq_options *o, const char *name);
 
 SQ_HIDDEN_END

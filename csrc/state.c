@@ -17,6 +17,7 @@
 
 #define ENGINE "squarecloud.Engine"
 #define PATIENCE_MS 250
+#define HOOK_EVERY (SQ_SECOND / 4)
 #define LOOK (SQ_SECOND / 1000)
 
 /* Their addresses are keys in the registry, each of a weak table. */
@@ -69,6 +70,7 @@ static struct sq_state *make(lua_State *L) {
   memset(s, 0, sizeof *s);
   sq_list_init(&s->ready);
   sq_list_init(&s->failures);
+  sq_list_init(&s->doomed);
   luaL_setmetatable(L, ENGINE);
   s->engine = sq_engine_new(&f);
   if (!s->engine) {
@@ -96,8 +98,7 @@ struct sq_state *sq_state_push(lua_State *L) {
 }
 
 void sq_state_check(lua_State *L, const struct sq_state *s) {
-  if (!s->engine)
-    luaL_error(L, "the client is closed");
+  if (!s->engine) luaL_error(L, "the client is closed");
   if (sq_engine_is_foreign(s->engine))
     luaL_error(L, "not usable after fork: make a new client");
   if (s->in_callback)
@@ -106,26 +107,43 @@ void sq_state_check(lua_State *L, const struct sq_state *s) {
 
 /* ---- what has come ---------------------------------------------------- */
 
+void sq_state_ready(struct sq_state *s, struct sq_call *call) {
+  if (call->task && !sq_link_is_in(&call->ready))
+    sq_list_append(&s->ready, &call->ready);
+}
+
 static void on_event(void *context, struct sq_op *op, unsigned events,
                      const struct sq_progress *progress) {
   struct sq_state *s = context;
   struct sq_call *call = sq_op_user(op);
   call->events |= events;
   call->progress = *progress;
-  if (!sq_link_is_in(&call->ready)) sq_list_append(&s->ready, &call->ready);
+  sq_state_ready(s, call);
 }
 
 void sq_state_collect(struct sq_state *s) {
+  s->held = false;
   sq_engine_take(s->engine, on_event, s);
 }
 
 void sq_state_settle(struct sq_state *s) {
-  if (s->engine && !sq_list_is_empty(&s->ready)) sq_engine_hold(s->engine);
+  bool held = !sq_list_is_empty(&s->ready);
+  if (held == s->held || !s->engine || sq_engine_is_foreign(s->engine)) return;
+  s->held = held;
+  sq_engine_hold(s->engine, held);
 }
 
 static int nothing(lua_State *L) {
   (void)L;
   return 0;
+}
+
+/* False when a hook raised; what it raised is on the top. */
+static bool let_hooks_run(lua_State *L, struct sq_state *s, int64_t now) {
+  s->hook_at = now;
+  sq_state_settle(s);
+  lua_pushcfunction(L, nothing);
+  return lua_pcall(L, 0, 0, 0) == LUA_OK;
 }
 
 /* Waking a thread that sleeps takes longer than many an answer from nearby:
@@ -137,17 +155,19 @@ static bool look(const struct sq_state *s, int64_t nanoseconds) {
   return false;
 }
 
-void sq_state_wait(lua_State *L, struct sq_state *s, int64_t nanoseconds) {
+bool sq_state_wait(lua_State *L, struct sq_state *s, int64_t nanoseconds) {
   struct pollfd p = {sq_engine_fd(s->engine), POLLIN, 0};
-  int64_t ms = (nanoseconds + 999999) / 1000000;
+  int64_t ms = nanoseconds > 0 ? (nanoseconds + 999999) / 1000000 : 0;
   int n = look(s, nanoseconds)
               ? 1
               : poll(&p, 1, ms < PATIENCE_MS ? (int)ms : PATIENCE_MS);
   int64_t now = sq_now();
-  if (n > 0 && now - s->hook_at < SQ_SECOND / 4) return;
-  s->hook_at = now;
-  lua_pushcfunction(L, nothing);
-  lua_call(L, 0, 0);
+  return (n > 0 && now - s->hook_at < HOOK_EVERY) || let_hooks_run(L, s, now);
+}
+
+bool sq_state_breathe(lua_State *L, struct sq_state *s) {
+  int64_t now = sq_now();
+  return now - s->hook_at < HOOK_EVERY || let_hooks_run(L, s, now);
 }
 
 /* ---- trace ------------------------------------------------------------ */

@@ -19,13 +19,19 @@
 
 SQ_HIDDEN_BEGIN
 
+struct sq_call;
+struct sq_task;
+
 struct sq_state {
   struct sq_engine *engine; /* null once collected */
-  struct sq_link ready;     /* calls that something has come for */
-  struct sq_link failures;  /* of tasks that nobody has waited for */
+  struct sq_link ready;     /* tasks' calls that something has come for */
+  struct sq_link failures;  /* tasks whose failure nobody was told of */
+  struct sq_link doomed;    /* cancelled tasks, yet to be taken down */
+  int nested;               /* tasks being taken down */
   struct sq_task *current;  /* the task that runs, innermost */
   int unfinished;           /* tasks running */
   bool in_callback;         /* a progress or trace function runs */
+  bool held;                /* the descriptor is readable for `ready` */
   uint64_t listeners;       /* numbered so far */
   int64_t hook_at;          /* when the last empty Lua call was made */
 };
@@ -42,11 +48,19 @@ void sq_state_check(lua_State *L, const struct sq_state *s);
 
 /* Takes what has come; each call it is for is then in `ready`. */
 void sq_state_collect(struct sq_state *s);
-/* Keeps the descriptor readable while calls are ready and not handled. */
+/* Keeps the descriptor readable while calls are ready and not handled, and
+ * no longer. */
 void sq_state_settle(struct sq_state *s);
+/* Something has come for the call: when a task yielded for it, it is ready.
+ * Whoever blocks for it looks by himself. */
+void sq_state_ready(struct sq_state *s, struct sq_call *call);
 /* Waits for something to come, at most so long and at most a quarter of a
- * second; lets the interpreter's hooks run (which may raise). */
-void sq_state_wait(lua_State *L, struct sq_state *s, int64_t nanoseconds);
+ * second; lets the interpreter's hooks run.  False when one raised: what it
+ * raised is on the top. */
+bool sq_state_wait(lua_State *L, struct sq_state *s, int64_t nanoseconds);
+/* The same for those who find something to do time and again: no waiting,
+ * but the hooks have their turn. */
+bool sq_state_breathe(lua_State *L, struct sq_state *s);
 
 /* Pushes the weak table of tasks by address. */
 void sq_state_push_tasks(lua_State *L);

@@ -14,18 +14,17 @@
 #include <lauxlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "client.h"
 #include "error.h"
 #include "object.h"
 
 enum { TASK_CLIENT = 1, TASK_THREAD, TASK_OUTCOME, TASK_TRACEBACK };
-enum { STEP_EVENTS = 100 };
+enum { NESTED_MAX = 50 }; /* take-downs within take-downs, on the C stack */
 enum status { RUNNING, DONE, FAILED, CANCELLED };
 
 struct sq_task {
   struct sq_state *state; /* null before it is spawned, and when collected */
-  lua_State *co;          /* null once it is over */
+  lua_State *co;          /* null when nothing is to be taken down */
   enum status status;
   enum sq_kind why; /* it was cancelled: SQ_CANCELLED or SQ_CLOSED */
   bool active;
@@ -33,7 +32,8 @@ struct sq_task {
   struct sq_call *waiting; /* what it yielded for */
   struct sq_link siblings; /* in its client's list while it runs */
   struct sq_link waiters;  /* calls of wait() for it */
-  struct sq_link failed;   /* in the state's list until somebody is told */
+  struct sq_link last;     /* in the state's `failures` until somebody is
+                              told, or in its `doomed` */
 };
 
 static const char *const fields[] = {"status", "traceback", NULL};
@@ -72,13 +72,13 @@ static void hold(lua_State *L, int task, bool held) {
 
 /* ---- endings ---------------------------------------------------------- */
 
-static void reset_thread(lua_State *L, lua_State *co) {
-#if defined(LUA_VERSION_RELEASE_NUM) && LUA_VERSION_NUM * 100 + 6 <= \
-                                            LUA_VERSION_RELEASE_NUM
-  lua_closethread(co, L);
+static int reset_thread(lua_State *L, lua_State *co) {
+#if defined(LUA_VERSION_RELEASE_NUM) && \
+    LUA_VERSION_NUM * 100 + 6 <= LUA_VERSION_RELEASE_NUM
+  return lua_closethread(co, L);
 #else
   (void)L;
-  lua_resetthread(co);
+  return lua_resetthread(co);
 #endif
 }
 
@@ -91,39 +91,82 @@ static void wake_waiters(struct sq_task *t) {
   }
 }
 
-/* It is over; `status` says how.  Stack: the task at `index`. */
+/* It is over; `status` says how.  Stack: the task at `index`.  A failure that
+ * nobody waits for is kept until it is told. */
 static void end(lua_State *L, struct sq_task *t, int index,
                 enum status status) {
   t->status = status;
   t->state->unfinished--;
   sq_link_leave(&t->siblings);
-  hold(L, index, false);
   wake_waiters(t);
   if (status == FAILED && !t->waited)
-    sq_list_append(&t->state->failures, &t->failed);
+    sq_list_append(&t->state->failures, &t->last);
+  else
+    hold(L, index, false);
 }
 
-/* Runs the body's <close> variables, and gives up the coroutine.  What they
- * raise has nobody to go to. */
+/* Somebody is told of the failure. */
+static void heard(lua_State *L, struct sq_task *t, int index) {
+  t->waited = true;
+  if (!sq_link_is_in(&t->last)) return;
+  sq_link_leave(&t->last);
+  hold(L, index, false);
+}
+
+/* Runs the body's <close> variables, and gives up the coroutine.  They are
+ * as good as inside the task.  What they raise can only be warned of. */
 static void take_down(lua_State *L, struct sq_task *t, int index) {
+  struct sq_state *s = t->state;
+  struct sq_task *outer = s->current;
   lua_State *co = t->co;
   index = lua_absindex(L, index);
+  if (!co) return;
+  bool unwinds = lua_status(co) == LUA_YIELD;
   t->co = NULL;
   t->waiting = NULL;
-  if (!co) return;
-  reset_thread(L, co);
+  s->current = t;
+  s->nested++;
+  int rc = reset_thread(L, co);
+  s->nested--;
+  s->current = outer;
+  if (rc != LUA_OK && unwinds) {
+    lua_xmove(co, L, 1);
+    sq_error_warn(L, "squarecloud: error while a task was taken down: ");
+  }
   lua_pushnil(L);
   lua_setiuservalue(L, index, TASK_THREAD);
 }
 
-/* Cancels from outside (or from within: then it goes on to its next yield,
- * and no further). */
+static void take_down_doomed(lua_State *L, struct sq_state *s) {
+  struct sq_link *link;
+  while (s->nested == 0 && (link = sq_list_pop(&s->doomed))) {
+    struct sq_task *t = SQ_HOLDER(link, struct sq_task, last);
+    push_task(L, t);
+    if (!lua_isnil(L, -1)) { /* else its own __gc does it */
+      hold(L, -1, false);
+      take_down(L, t, -1);
+    }
+    lua_pop(L, 1);
+  }
+}
+
+/* Cancels from outside, or from within: then it goes on to its next yield,
+ * and no further.  A <close> variable may cancel a task whose <close>
+ * variable cancels a task ...: past some depth that waits. */
 static void cancel(lua_State *L, struct sq_task *t, int index,
                    enum sq_kind why) {
+  struct sq_state *s = t->state;
   if (t->status != RUNNING) return;
   t->why = why;
   end(L, t, index, CANCELLED);
-  if (!t->active) take_down(L, t, index);
+  if (t->active) return;
+  if (s->nested == NESTED_MAX) {
+    hold(L, index, true);
+    sq_list_append(&s->doomed, &t->last);
+    return;
+  }
+  take_down(L, t, index);
+  take_down_doomed(L, s);
 }
 
 void sq_task_end_all(lua_State *L, struct sq_link *tasks) {
@@ -138,59 +181,100 @@ void sq_task_end_all(lua_State *L, struct sq_link *tasks) {
   }
 }
 
-/* ---- resuming --------------------------------------------------------- */
-
-/* What the body raised, on the top, becomes the outcome. */
-static void fail(lua_State *L, struct sq_task *t, int index) {
-  lua_setiuservalue(L, index, TASK_OUTCOME);
-  luaL_traceback(L, t->co, NULL, 0);
-  lua_setiuservalue(L, index, TASK_TRACEBACK);
-  end(L, t, index, FAILED);
-  take_down(L, t, index);
+void sq_task_lost(lua_State *L, struct sq_task *t, const struct sq_call *call) {
+  if (t->status != RUNNING || t->waiting != call) return;
+  push_task(L, t);
+  if (!lua_isnil(L, -1)) {
+    t->why = SQ_CANCELLED;
+    t->co = NULL; /* whoever closes it does what take_down would */
+    t->waiting = NULL;
+    end(L, t, -1, CANCELLED);
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, TASK_THREAD);
+  }
+  lua_pop(L, 1);
 }
 
-static void succeed(lua_State *L, struct sq_task *t, int index, int count) {
+/* ---- resuming --------------------------------------------------------- */
+
+/* The coroutine's results, as a table; protected: memory may be short. */
+static int f_results(lua_State *L) {
+  lua_State *co = lua_touserdata(L, 1);
+  int count = lua_gettop(co);
   lua_createtable(L, count, 1);
   lua_pushinteger(L, count);
   lua_setfield(L, -2, "n");
-  for (int i = 1; i <= count; i++) {
-    lua_pushvalue(t->co, i - count - 1);
-    lua_xmove(t->co, L, 1);
-    lua_rawseti(L, -2, i);
+  while (count > 0) {
+    lua_xmove(co, L, 1);
+    lua_rawseti(L, -2, count--);
   }
-  lua_setiuservalue(L, index, TASK_OUTCOME);
-  end(L, t, index, DONE);
-  take_down(L, t, index);
+  return 1;
 }
 
-/* Stack: the task on the top; its arguments are on its coroutine. */
+static int f_traceback(lua_State *L) {
+  luaL_traceback(L, lua_touserdata(L, 1), NULL, 0);
+  return 1;
+}
+
+/* Pushes f(co), or what it raised. */
+static int push_about(lua_State *L, lua_State *co, lua_CFunction f) {
+  lua_pushcfunction(L, f);
+  lua_pushlightuserdata(L, co);
+  return lua_pcall(L, 1, 1, 0);
+}
+
+/* The body has raised, or has yielded by itself: its <close> variables are
+ * run, with what it raised on the coroutine's top, and may raise in turn. */
+static void unwind(lua_State *L, struct sq_task *t, int index, int rc) {
+  push_about(L, t->co, f_traceback);
+  lua_setiuservalue(L, index, TASK_TRACEBACK);
+  if (rc == LUA_YIELD) {
+    lua_pushliteral(L, "a task must not yield by itself");
+  } else {
+    lua_checkstack(t->co, 1);
+    lua_pushvalue(t->co, -1);
+    lua_xmove(t->co, L, 1);
+  }
+  if (reset_thread(L, t->co) != LUA_OK) {
+    lua_pop(L, 1);
+    lua_xmove(t->co, L, 1);
+  }
+  lua_setiuservalue(L, index, TASK_OUTCOME);
+}
+
+/* Stack: the task on the top; what it is to go on with is on its coroutine.
+ * There is room on the stack. */
 static void resume(lua_State *L, struct sq_task *t, int arguments) {
   int index = lua_gettop(L), count = 0;
   struct sq_state *s = t->state;
   struct sq_task *outer = s->current;
-  lua_State *co = t->co;
-  luaL_checkstack(L, 8, "too many tasks in one another");
   t->waiting = NULL;
   t->active = true;
   s->current = t;
-  int rc = lua_resume(co, L, arguments, &count);
-  s->current = outer;
+  int rc = lua_resume(t->co, L, arguments, &count);
+  bool waits = rc == LUA_YIELD && t->waiting;
+  if (rc == LUA_OK) {
+    rc = push_about(L, t->co, f_results);
+    lua_setiuservalue(L, index, TASK_OUTCOME);
+  } else if (!waits) {
+    unwind(L, t, index, rc);
+  }
   t->active = false;
+  s->current = outer;
   if (t->status != RUNNING) { /* cancelled meanwhile */
     take_down(L, t, index);
-  } else if (rc == LUA_YIELD && !t->waiting) {
-    lua_pushliteral(L, "a task must not yield by itself");
-    fail(L, t, index);
-  } else if (rc == LUA_OK) {
-    succeed(L, t, index, count);
-  } else if (rc != LUA_YIELD) {
-    lua_xmove(co, L, 1);
-    fail(L, t, index);
+  } else if (!waits) {
+    end(L, t, index, rc == LUA_OK ? DONE : FAILED);
+    take_down(L, t, index);
   }
 }
 
 bool sq_task_may_yield(lua_State *L, const struct sq_state *s) {
   return s->current && s->current->co == L && lua_isyieldable(L);
+}
+
+bool sq_task_was_cancelled(const struct sq_state *s) {
+  return s->current && s->current->status != RUNNING;
 }
 
 int sq_task_yield(lua_State *L, struct sq_call *call, int index,
@@ -206,39 +290,38 @@ int sq_task_yield(lua_State *L, struct sq_call *call, int index,
 static void handle(lua_State *L, struct sq_call *call) {
   struct sq_task *t = call->task;
   int top = lua_gettop(L);
-  luaL_checkstack(L, 8, NULL);
   push_task(L, t);
-  lua_checkstack(t->co, 1);
-  lua_pushvalue(t->co, call->index);
-  lua_xmove(t->co, L, 1); /* the call, so that it stays alive */
-  sq_call_progress(L, call, top + 2);
-  if (t->status == RUNNING && t->waiting == call && sq_call_is_over(call)) {
-    lua_settop(L, top + 1);
-    resume(L, t, 0);
+  if (lua_isnil(L, -1)) { /* found unreachable, and not yet finalized */
+    lua_gc(L, LUA_GCCOLLECT);
+  } else {
+    lua_checkstack(t->co, 1);
+    lua_pushvalue(t->co, call->index);
+    lua_xmove(t->co, L, 1); /* the call, so that it stays alive */
+    sq_call_progress(L, call, top + 2);
+    if (t->status == RUNNING && t->waiting == call && sq_call_is_over(call)) {
+      lua_settop(L, top + 1);
+      resume(L, t, 0);
+    }
   }
   lua_settop(L, top);
 }
 
 int sq_task_resume_ready(lua_State *L, struct sq_state *s, int most) {
-  struct sq_link others, *link;
+  struct sq_link *link;
   int handled = 0;
-  sq_list_init(&others);
-  while (handled < most && (link = sq_list_pop(&s->ready))) {
-    struct sq_call *call = SQ_HOLDER(link, struct sq_call, ready);
-    if (!call->task) { /* somebody blocks for it further up the C stack */
-      sq_list_append(&others, link);
-    } else {
-      handle(L, call);
-      handled++;
-    }
-  }
-  while ((link = sq_list_pop(&others))) sq_list_append(&s->ready, link);
+  luaL_checkstack(L, 20, NULL); /* before anything is taken */
+  for (; handled < most && (link = sq_list_pop(&s->ready)); handled++)
+    handle(L, SQ_HOLDER(link, struct sq_call, ready));
   return handled;
 }
 
 /* ---- spawn ------------------------------------------------------------ */
 
-static struct sq_task *push_new(lua_State *L, struct sq_client *c) {
+/* Pushes a new task for the client at 1, and takes the function at 2 and its
+ * arguments off the stack.  What can raise comes first: then it counts. */
+static struct sq_task *push_new(lua_State *L, const char *method) {
+  int arguments = lua_gettop(L) - 2;
+  luaL_checkstack(L, 20, method);
   struct sq_task *t = lua_newuserdatauv(L, sizeof *t, 4);
   memset(t, 0, sizeof *t);
   sq_list_init(&t->waiters);
@@ -252,51 +335,69 @@ static struct sq_task *push_new(lua_State *L, struct sq_client *c) {
   lua_rawsetp(L, -2, t);
   lua_pop(L, 1);
   hold(L, -1, true);
+  if (!lua_checkstack(co, arguments + 1))
+    luaL_error(L, "%s: too many arguments", method);
+  struct sq_client *c = sq_client_check(L, 1); /* a finalizer may close it */
   t->co = co;
   t->state = c->state;
   t->state->unfinished++;
   sq_list_append(&c->tasks, &t->siblings);
+  lua_insert(L, 2);
+  lua_xmove(L, co, arguments + 1);
   return t;
 }
 
-/* client:spawn(f, ...) at 1, 2, 3...; leaves the task alone on the stack. */
-static struct sq_task *spawn(lua_State *L, const char *method) {
-  struct sq_client *c = sq_client_check(L, 1);
+void sq_task_spawn(lua_State *L, const char *method) {
+  sq_client_check(L, 1);
   if (!lua_isfunction(L, 2))
     luaL_error(L, "%s: expected a function, got %s", method,
                luaL_typename(L, 2));
   int arguments = lua_gettop(L) - 2;
-  struct sq_task *t = push_new(L, c);
-  lua_insert(L, 2);
-  if (!lua_checkstack(t->co, arguments + 1))
-    luaL_error(L, "%s: too many arguments", method);
-  lua_xmove(L, t->co, arguments + 1);
-  resume(L, t, arguments);
-  return t;
-}
-
-static int m_spawn(lua_State *L) {
-  spawn(L, "spawn");
-  return 1;
+  resume(L, push_new(L, method), arguments);
 }
 
 /* ---- wait ------------------------------------------------------------- */
 
-/* What became of the task at `index`: pushes its results, or raises. */
-static int give(lua_State *L, struct sq_task *t, int index) {
+void sq_task_warn(lua_State *L) {
+  sq_error_warn(L, "squarecloud: a task failed and nobody waited for it: ");
+}
+
+bool sq_task_push_error(lua_State *L, int index) {
+  struct sq_task *t = check(L, index);
+  if (t->status != FAILED) return false;
+  heard(L, t, index);
+  lua_getiuservalue(L, index, TASK_OUTCOME);
+  return true;
+}
+
+bool sq_task_push_failure(lua_State *L, struct sq_state *s) {
+  struct sq_link *link;
+  while ((link = s->failures.next) != &s->failures) {
+    struct sq_task *t = SQ_HOLDER(link, struct sq_task, last);
+    push_task(L, t);
+    if (lua_isnil(L, -1)) { /* being collected: its own __gc warns */
+      sq_link_leave(link);
+      lua_pop(L, 1);
+      continue;
+    }
+    sq_task_push_error(L, lua_gettop(L));
+    lua_remove(L, -2);
+    return true;
+  }
+  return false;
+}
+
+int sq_task_give(lua_State *L, int index) {
+  struct sq_task *t = check(L, index);
   struct sq_failure f;
   if (t->status == CANCELLED) {
-    sq_failure_set(&f, t->why, "the task was %s",
-                   t->why == SQ_CLOSED ? "closed with its client"
-                                       : "cancelled");
+    sq_failure_set(
+        &f, t->why, "the task was %s",
+        t->why == SQ_CLOSED ? "closed with its client" : "cancelled");
     return sq_error_return(L, &f, NULL);
   }
+  if (sq_task_push_error(L, index)) return lua_error(L);
   lua_getiuservalue(L, index, TASK_OUTCOME);
-  if (t->status == FAILED) {
-    t->waited = true;
-    sq_link_leave(&t->failed);
-    return lua_error(L);
-  }
   int outcome = lua_gettop(L);
   lua_getfield(L, outcome, "n");
   int count = (int)lua_tointeger(L, -1);
@@ -308,7 +409,7 @@ static int give(lua_State *L, struct sq_task *t, int index) {
 static int finish_wait(lua_State *L, struct sq_call *call, int index) {
   lua_getiuservalue(L, index, SQ_CALL_KEEPS);
   struct sq_task *t = lua_touserdata(L, -1);
-  if (t->status != RUNNING) return give(L, t, lua_gettop(L));
+  if (t->status != RUNNING) return sq_task_give(L, lua_gettop(L));
   return sq_call_error(L, call, SQ_TIMEOUT, "the task is still running");
 }
 
@@ -316,15 +417,16 @@ static int finish_wait(lua_State *L, struct sq_call *call, int index) {
 static int m_wait(lua_State *L) {
   struct sq_task *t = check(L, 1);
   double seconds = luaL_optnumber(L, 2, -1);
-  if (lua_gettop(L) >= 2 && !lua_isnil(L, 2) && !(seconds >= 0))
+  if (!lua_isnoneornil(L, 2) && !(seconds >= 0))
     return luaL_error(L, "wait: seconds must not be negative");
-  if (t->status != RUNNING) return give(L, t, 1);
+  if (t->status != RUNNING) return sq_task_give(L, 1);
   struct sq_state *s = t->state;
   sq_state_check(L, s);
   if (s->current == t) return luaL_error(L, "a task cannot wait for itself");
   if (s->current && !sq_task_may_yield(L, s))
     return luaL_error(L, "wait: not in a coroutine of your own inside a task");
   struct sq_call *call = sq_call_push(L, s, "wait", "", 1);
+  if (t->status != RUNNING) return sq_task_give(L, 1); /* by a finalizer */
   call->steps = true;
   sq_list_append(&t->waiters, &call->joined);
   return sq_call_run(L, lua_gettop(L),
@@ -341,125 +443,10 @@ static int m_cancel(lua_State *L) {
   return 0;
 }
 
-/* ---- step, run -------------------------------------------------------- */
-
-/* A failure that nobody waits for must not go unheard. */
-static void warn_of_failures(lua_State *L, struct sq_state *s) {
-  struct sq_link *link;
-  while ((link = sq_list_pop(&s->failures))) {
-    struct sq_task *t = SQ_HOLDER(link, struct sq_task, failed);
-    push_task(L, t);
-    lua_getiuservalue(L, -1, TASK_OUTCOME);
-    sq_error_warn(L, "squarecloud: a task failed and nobody waited for it: ");
-    lua_pop(L, 1);
-  }
-}
-
-static struct sq_client *check_outside(lua_State *L, const char *method) {
-  struct sq_client *c = sq_client_check(L, 1);
-  if (c->state->current) luaL_error(L, "%s: not inside a task", method);
-  return c;
-}
-
-static int take_turn(lua_State *L, struct sq_state *s, int most) {
-  sq_state_collect(s);
-  sq_state_trace(L, s);
-  return sq_task_resume_ready(L, s, most);
-}
-
-/* client:step([seconds[, events]]) */
-static int m_step(lua_State *L) {
-  struct sq_state *s = check_outside(L, "step")->state;
-  int64_t end = sq_now() + sq_nanoseconds(luaL_optnumber(L, 2, 0));
-  lua_Integer most = luaL_optinteger(L, 3, STEP_EVENTS);
-  if (most < 1) return luaL_error(L, "step: at least one event is handled");
-  while (take_turn(L, s, most < 1000000 ? (int)most : 1000000) == 0 &&
-         s->unfinished > 0 && sq_now() < end)
-    sq_state_wait(L, s, end - sq_now());
-  sq_state_settle(s);
-  warn_of_failures(L, s);
-  lua_pushinteger(L, s->unfinished);
-  return 1;
-}
-
-/* Raises the first failure that nobody waited for. */
-static void raise_failures(lua_State *L, struct sq_state *s) {
-  struct sq_link *link = sq_list_pop(&s->failures);
-  if (!link) return;
-  struct sq_task *t = SQ_HOLDER(link, struct sq_task, failed);
-  t->waited = true;
-  push_task(L, t);
-  lua_getiuservalue(L, -1, TASK_OUTCOME);
-  lua_error(L);
-}
-
-/* client:run(f, ...) */
-static int m_run(lua_State *L) {
-  struct sq_state *s = check_outside(L, "run")->state;
-  struct sq_task *t = spawn(L, "run");
-  while (s->unfinished > 0)
-    if (take_turn(L, s, STEP_EVENTS) == 0 && s->unfinished > 0)
-      sq_state_wait(L, s, SQ_SECOND);
-  sq_state_settle(s);
-  if (t->status != FAILED) raise_failures(L, s);
-  return give(L, t, 2);
-}
-
-/* ---- sleep, and what event loops ask ---------------------------------- */
-
-static int finish_sleep(lua_State *L, struct sq_call *call, int index) {
-  (void)index;
-  if (sq_op_failure(call->op)->kind != SQ_OK) return sq_call_failed(L, call);
-  lua_pushboolean(L, 1);
-  return 1;
-}
-
-/* client:sleep(seconds) */
-static int m_sleep(lua_State *L) {
-  struct sq_client *c = sq_client_check(L, 1);
-  double seconds = luaL_checknumber(L, 2);
-  if (!(seconds >= 0)) return luaL_error(L, "sleep: seconds, not negative");
-  struct sq_call *call = sq_call_push(L, c->state, "sleep", "", 1);
-  sq_list_append(&c->calls, &call->siblings);
-  return sq_call_run(L, lua_gettop(L), sq_timer_new(seconds), finish_sleep);
-}
-
-static int m_pending(lua_State *L) {
-  lua_pushinteger(L, sq_client_check(L, 1)->state->unfinished);
-  return 1;
-}
-
-static int m_pollfd(lua_State *L) {
-  lua_pushinteger(L, sq_engine_fd(sq_client_check(L, 1)->state->engine));
-  return 1;
-}
-
-static int m_events(lua_State *L) {
-  sq_client_check(L, 1);
-  lua_pushliteral(L, "r");
-  return 1;
-}
-
-static int m_timeout(lua_State *L) {
-  sq_client_check(L, 1);
-  lua_pushnil(L);
-  return 1;
-}
-
-void sq_tasks_add(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"spawn", m_spawn},     {"run", m_run},       {"step", m_step},
-      {"sleep", m_sleep},     {"pending", m_pending}, {"pollfd", m_pollfd},
-      {"getfd", m_pollfd},    {"events", m_events}, {"timeout", m_timeout},
-      {NULL, NULL}};
-  luaL_setfuncs(L, methods, 0);
-}
-
 /* ---- the class -------------------------------------------------------- */
 
 static void get(lua_State *L, int index, int field) {
-  static const char *const names[] = {"running", "done", "failed",
-                                      "cancelled"};
+  static const char *const names[] = {"running", "done", "failed", "cancelled"};
   struct sq_task *t = lua_touserdata(L, index);
   if (field == 0)
     lua_pushstring(L, names[t->status]);
@@ -476,20 +463,24 @@ static int mm_tostring(lua_State *L) {
   return 1;
 }
 
-/* Only a task whose client is collected with it can be running here. */
+/* Only a task whose client is collected with it can be running here, or have
+ * failed unheard. */
 static int mm_gc(lua_State *L) {
   struct sq_task *t = check(L, 1);
   struct sq_link *link;
-  sq_link_leave(&t->siblings);
-  sq_link_leave(&t->failed);
-  while ((link = sq_list_pop(&t->waiters)))
-    ;
-  if (t->state && t->status == RUNNING) {
+  if (!t->state) return 0;
+  if (t->status == FAILED && !t->waited && sq_task_push_error(L, 1))
+    sq_task_warn(L);
+  if (t->status == RUNNING) {
     t->status = CANCELLED;
     t->why = SQ_CLOSED;
     t->state->unfinished--;
-    take_down(L, t, 1);
   }
+  sq_link_leave(&t->siblings);
+  sq_link_leave(&t->last);
+  while ((link = sq_list_pop(&t->waiters)))
+    ;
+  if (!t->active) take_down(L, t, 1);
   t->state = NULL;
   return 0;
 }

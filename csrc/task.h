@@ -17,10 +17,23 @@ SQ_HIDDEN_BEGIN
 struct sq_task;
 
 void sq_task_setup(lua_State *L);
-void sq_tasks_add(lua_State *L); /* the Client's methods about tasks */
+
+/* client:spawn(f, ...) at 1, 2, 3...; leaves the client and the task. */
+void sq_task_spawn(lua_State *L, const char *method);
+/* What became of the finished task at `index`: pushes its results, or
+ * raises. */
+int sq_task_give(lua_State *L, int index);
+/* Pushes what the task at `index` raised, and gives true, when it failed. */
+bool sq_task_push_error(lua_State *L, int index);
+/* The same for the first failure of a task that nobody was told of. */
+bool sq_task_push_failure(lua_State *L, struct sq_state *s);
+/* Warns of the failure on the top, and pops it. */
+void sq_task_warn(lua_State *L);
 
 /* True when this very coroutine is a task's, and may yield now. */
 bool sq_task_may_yield(lua_State *L, const struct sq_state *s);
+/* True when the task that runs is over and only has not yielded since. */
+bool sq_task_was_cancelled(const struct sq_state *s);
 /* The call waits; the task yields.  To be returned at once. */
 int sq_task_yield(lua_State *L, struct sq_call *call, int index,
                   lua_KFunction continuation);
@@ -28,6 +41,10 @@ int sq_task_yield(lua_State *L, struct sq_call *call, int index,
 /* Resumes tasks for whose calls something has come, at most `most` of them;
  * gives how many. */
 int sq_task_resume_ready(lua_State *L, struct sq_state *s, int most);
+
+/* The call's coroutine is being closed while it waits, by somebody else: that
+ * cancels the task. */
+void sq_task_lost(lua_State *L, struct sq_task *t, const struct sq_call *call);
 
 /* Ends the tasks in a client's list: it was closed, or collected. */
 void sq_task_end_all(lua_State *L, struct sq_link *tasks);

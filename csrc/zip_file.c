@@ -73,8 +73,10 @@ static struct zip_file *check_alone(lua_State *L, const char *method) {
 /* Runs `task` for the ZipFile at 1; its results are `finish`'s. */
 static int work(lua_State *L, struct zip_file *z, const char *method,
                 const struct sq_zip_options *o, sq_finish finish) {
-  const char *path = sq_zip_path(z->zip), *slash = strrchr(path, '/');
+  sq_record_get_plain(L, 1, "path"); /* outlives a close by a finalizer */
+  const char *path = lua_tostring(L, -1), *slash = strrchr(path, '/');
   sq_call_push(L, z->state, method, slash ? slash + 1 : path, 1);
+  check(L); /* a finalizer may have closed it meanwhile */
   return sq_call_run(L, lua_gettop(L), sq_zip_op_new(z->zip, o), finish);
 }
 
@@ -125,6 +127,7 @@ static int finish_names(lua_State *L, struct sq_call *call, int index) {
   size_t count = sq_zip_count(z->zip);
   lua_createtable(L, count < INT_MAX ? (int)count : 0, 0);
   for (size_t i = 0; i < count; i++) {
+    if (!z->zip) return luaL_error(L, "the ZIP file is closed");
     lua_pushstring(L, sq_zip_get(z->zip, i)->name);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
@@ -158,11 +161,12 @@ static int next_entry(lua_State *L) {
   lua_Integer i = lua_tointeger(L, lua_upvalueindex(2));
   if (!z->zip) return luaL_error(L, "the ZIP file is closed");
   if ((size_t)i >= sq_zip_count(z->zip)) return 0;
-  const struct sq_zip_entry *e = sq_zip_get(z->zip, (size_t)i);
+  /* copied: making the results may run a finalizer that closes the file */
+  struct sq_zip_entry e = *sq_zip_get(z->zip, (size_t)i);
+  lua_pushstring(L, e.name);
   lua_pushinteger(L, i + 1);
   lua_replace(L, lua_upvalueindex(2));
-  lua_pushstring(L, e->name);
-  push_entry(L, e);
+  push_entry(L, &e);
   return 2;
 }
 
@@ -267,11 +271,10 @@ static int m_extract(lua_State *L) {
 
 /* ---- making and closing ----------------------------------------------- */
 
-void sq_zip_file_push(lua_State *L, struct sq_zip *zip, const char *etag) {
-  /* owned from here on: what follows may raise */
-  struct zip_file *z = push_closed(L);
-  z->zip = zip;
-  fill(L, zip, etag);
+void sq_zip_file_push(lua_State *L, struct sq_op *download) {
+  struct zip_file *z = push_closed(L); /* may raise: so it comes first */
+  z->zip = sq_download_take_zip(download);
+  fill(L, z->zip, sq_download_etag(download));
 }
 
 static int finish_open(lua_State *L, struct sq_call *call, int index) {

@@ -8,15 +8,15 @@
 
 #include <lua.h>
 
-#include "engine/zip.h"
+#include "engine/engine.h"
 
 SQ_HIDDEN_BEGIN
 
 void sq_zip_file_setup(lua_State *L);
 int sq_zip_file_open(lua_State *L); /* square.open_zip(path) */
 
-/* Pushes a ZipFile that takes the reference `zip`; `etag` may be "". */
-void sq_zip_file_push(lua_State *L, struct sq_zip *zip, const char *etag);
+/* Pushes the ZipFile that a download gives. */
+void sq_zip_file_push(lua_State *L, struct sq_op *download);
 
 SQ_HIDDEN_END
 

@@ -8,10 +8,6 @@ local square = require "squarecloud"
 
 local s, client, snapshot, info, zip, dir
 
-local function callable()
-  return setmetatable({}, { __call = function() end })
-end
-
 -- Values by type; each kind of option refuses all but its own.
 local VALUES = { string = "a", integer = 1, float = 1.5, boolean = true,
   table = {}, ["function"] = print, thread = coroutine.create(print),
@@ -40,7 +36,7 @@ local KINDS = {
     math.huge, math.mininteger } },
   flag = { takes = { boolean = true }, good = true, bad = {} },
   ["function"] = { takes = { ["function"] = true }, good = print,
-    bad = { callable() } },
+    bad = {} },
   type = { takes = { string = true }, good = "app", bad = { "", "App",
     "application", "apps", "app\0", "database " } },
   scope = { takes = { string = true }, good = "databases", bad = { "",

@@ -14,15 +14,7 @@ local function begin()
   s = server.shared()
 end
 
--- How many connections the server saw for these requests.
-local function connections(requests)
-  local seen, count = {}, 0
-  for _, one in ipairs(requests) do
-    if not seen[one.connection] then count = count + 1 end
-    seen[one.connection] = true
-  end
-  return count
-end
+local connections = wire.connections
 
 describe("a connection", function()
   before_each(begin)

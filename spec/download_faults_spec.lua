@@ -356,13 +356,25 @@ local junk = {
 }
 
 describe("a download, whatever the store does, row", function()
+  -- of its own: connections that other specs left open would be asked first,
+  -- and libcurl asks again by itself when one of those is gone
+  local own
+
+  local function fresh()
+    own = own or server.start()
+    own:reset()
+    return own
+  end
+
+  teardown(function() if own then own:stop() end end)
+
   for _, theme in ipairs { connection, ranges, answers, redirects, times,
     junk } do
-    rows.define(it, server.shared, theme)
+    rows.define(it, fresh, theme)
   end
 
   it("31: a kept connection that is gone is unnoticed", function()
-    local s = server.shared()
+    local s = fresh()
     for _, reset in ipairs { false, true } do
       local folder <close> = helpers.tmpdir()
       local client <close> = helpers.client(s, { retries = 0 })

@@ -103,7 +103,7 @@ describe("a download", function()
   it("asks once, for a range of everything, and never shows the key",
     function()
       local info = only_info()
-      local zip <close> = assert(info:download(folder.path))
+      local _ <close> = assert(info:download(folder.path))
       local asked = downloads.requests(s)
       assert.equal(1, #asked)
       local headers = asked[1].headers
@@ -122,7 +122,7 @@ describe("a download", function()
   it("asks nobody but the store", function()
     local info = only_info()
     local before = #s:requests()
-    local zip <close> = assert(info:download(folder.path))
+    local _ <close> = assert(info:download(folder.path))
     assert.equal(before + 1, #s:requests())
   end)
 
@@ -276,7 +276,7 @@ describe("a download", function()
   it("replaces a file when told", function()
     local path = folder .. "/" .. app .. ".zip"
     helpers.write_file(path, "mine")
-    local zip <close> = assert(client:download { url = entry.url,
+    local _ <close> = assert(client:download { url = entry.url,
       path = folder.path, overwrite = true })
     assert.is_true(bytes == helpers.read_file(path))
     assert.equal("rw-------", downloads.mode(path))
@@ -287,7 +287,7 @@ describe("a download", function()
     local path = folder .. "/" .. app .. ".zip"
     helpers.write_file(folder .. "/target", "theirs")
     lfs.link("target", path, true)
-    local zip <close> = assert(client:download { url = entry.url,
+    local _ <close> = assert(client:download { url = entry.url,
       path = folder.path, overwrite = true })
     assert.equal("file", lfs.symlinkattributes(path, "mode"))
     assert.equal("theirs", helpers.read_file(folder .. "/target"))

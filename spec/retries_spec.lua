@@ -229,7 +229,7 @@ describe("a question that keeps failing", function()
     for i, wait in ipairs(waits) do
       assert.equal(i, wait.attempt)
       assert.is_true(wait.seconds >= 0)
-      assert.is_true(wait.seconds <= 0.5 * 2 ^ (i - 1), wait.seconds)
+      assert.is_true(wait.seconds < 0.5 * 2 ^ (i - 1), wait.seconds)
       assert.is_true(seen[i] >= wait.seconds - 0.01)
     end
     assert.is_true(waits[1].seconds ~= waits[2].seconds)

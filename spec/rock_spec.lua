@@ -130,7 +130,7 @@ describe("a rock built by luarocks", function()
     host.must(([[
       mkdir %s/source %s/home && cp -R csrc lua rockspec %s/source &&
       find %s/source -name '*.o' -exec rm {} + && cd %s/source &&
-      HOME=%s/home LUAROCKS_CONFIG=%s/config.lua \
+      HOME=%s/home TMPDIR=%s/home LUAROCKS_CONFIG=%s/config.lua \
         luarocks --lua-version=5.4 make --tree=%s/tree]])
       :gsub("%%s", (host.quote(dir.path):gsub("%%", "%%%%"))))
   end)

@@ -1,6 +1,7 @@
 --- TLS: whom a client believes to be the platform, what it says when it does
 -- not, and that nothing has been sent by then.
 
+local child = require "spec.support.child"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
 local square = require "squarecloud"
@@ -108,6 +109,38 @@ for why, case in pairs(REFUSED) do
     end)
   end)
 end
+
+describe("a server that speaks nothing newer than TLS 1.1", function()
+  before_each(begin)
+
+  it("is refused by the client, not only by the system's settings", function()
+    local settings = s.dir .. "/lax.cnf"
+    helpers.write_file(settings, [[
+openssl_conf = all
+[all]
+ssl_conf = ssl
+[ssl]
+system_default = lax
+[lax]
+MinProtocol = TLSv1
+CipherString = ALL:@SECLEVEL=0
+]])
+    local out, err = child.run([[
+      local square = require "squarecloud"
+      local key, ca_file = ...
+      for i = 3, 4 do
+        local client <close> = square.Client { api_key = key, retries = 0,
+          ca_file = ca_file, proxy = "", base_url = (select(i, ...)) }
+        local result, err = client:account()
+        print(result and "answered" or err.kind)
+      end
+    ]], { s.key, s.ca_file, s.old_tls .. "/v2", s.base_url },
+      { OPENSSL_CONF = settings })
+    assert.equal("", err)
+    assert.equal("tls\nanswered\n", out)
+    assert.equal(1, #s:requests())
+  end)
+end)
 
 describe("a server that is silent during the handshake", function()
   before_each(begin)

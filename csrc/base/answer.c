@@ -455,7 +455,7 @@ double sq_retry_after(const char *value, size_t n, int64_t now) {
 
 static bool may_repeat(const struct sq_failure *f, bool post) {
   switch (f->kind) {
-    case SQ_RATE_LIMITED: return true;
+    case SQ_RATE_LIMITED: return !post || f->http_status == 429;
     case SQ_NETWORK: case SQ_TIMEOUT: return !post || !f->sent;
     case SQ_SERVER: return !post;
     default: return false;

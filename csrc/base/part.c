@@ -136,8 +136,8 @@ static bool is_open_as(int fd, const struct sq_part *p, const char *name) {
 /* Removes a lock that nobody holds; false when somebody does. */
 static bool remove_stale(struct sq_part *p, const char *lock) {
   char text[LOCK_BYTES];
-  int fd = openat(p->folder, lock,
-                  O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  int fd =
+      openat(p->folder, lock, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) return errno == ENOENT;
   ssize_t n = read(fd, text, sizeof text - 1);
   text[n > 0 ? n : 0] = '\0';
@@ -154,8 +154,7 @@ static bool lock_by_file(struct sq_part *p, struct sq_failure *f) {
   sq_part_name(p, ".part.lock", lock);
   for (int tries = 0; tries < 2; tries++) {
     int fd = openat(p->folder, lock,
-                    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                    0600);
+                    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd >= 0) {
       ssize_t w = write(fd, text, n);
       int err_no = w < 0 ? errno : EIO;
@@ -263,6 +262,7 @@ bool sq_part_open(struct sq_part *p, const char *dir, const char *name,
     if (!moved && look_at_target(p, overwrite, f)) {
       /* a record without bytes tells of a part that somebody removed */
       if (p->fresh) sq_part_forget(p);
+      sq_failure_clear(f); /* of an earlier try */
       return true;
     }
     if (!moved) {
@@ -330,8 +330,7 @@ bool sq_part_write(struct sq_part *p, const char *bytes, size_t n,
 
 bool sq_part_truncate(struct sq_part *p, int64_t size, struct sq_failure *f) {
   while (ftruncate(p->fd, (off_t)size) != 0)
-    if (errno != EINTR)
-      return sq_part_fail(p, errno, "cannot cut", ".part", f);
+    if (errno != EINTR) return sq_part_fail(p, errno, "cannot cut", ".part", f);
   return true;
 }
 

@@ -66,9 +66,8 @@ static void judge_partial(const struct sq_want *w, const struct sq_head *h,
   } else if (!h->has_range || h->bad_range || h->range_first < 0 ||
              strncasecmp(h->content_type, "multipart/", 10) == 0) {
     restart(g, SQ_PROTOCOL, "a partial answer without a usable range");
-  } else if (is_changed(w, h) ||
-             (w->total >= 0 && h->range_total >= 0 &&
-              h->range_total != w->total)) {
+  } else if (is_changed(w, h) || (w->total >= 0 && h->range_total >= 0 &&
+                                  h->range_total != w->total)) {
     restart(g, SQ_INTEGRITY, "the snapshot changed during the download");
   } else if (h->range_first != w->first ||
              (w->end >= 0 && h->range_last >= w->end) ||
@@ -102,8 +101,8 @@ static void judge_whole(const struct sq_want *w, const struct sq_head *h,
 }
 
 /* 416: "bytes star/N" tells whether all of it is there. */
-static void judge_unsatisfied(const struct sq_want *w,
-                              const struct sq_head *h, struct sq_grant *g) {
+static void judge_unsatisfied(const struct sq_want *w, const struct sq_head *h,
+                              struct sq_grant *g) {
   bool all = !h->bad_range && h->range_total == w->first && w->first > 0 &&
              (w->total < 0 || w->total == w->first);
   if (all && !is_changed(w, h)) {
@@ -131,8 +130,8 @@ void sq_store_judge(const struct sq_want *want, const struct sq_head *head,
     judge_unsatisfied(want, head, grant);
   } else if (status == 412) {
     restart(grant, SQ_INTEGRITY, "the snapshot changed during the download");
-  } else if (status == 301 || status == 302 || status == 303 ||
-             status == 307 || status == 308) {
+  } else if (status == 301 || status == 302 || status == 303 || status == 307 ||
+             status == 308) {
     grant->verdict = SQ_VERDICT_REDIRECT;
   } else if (status >= 400) {
     grant->verdict = SQ_VERDICT_ERROR;
@@ -183,8 +182,7 @@ void sq_store_error(const struct sq_want *want, const struct sq_head *head,
   char code[64], message[256];
   int status = head->status;
   xml_text(body ? body : "", body ? n : 0, "Code", code, sizeof code);
-  xml_text(body ? body : "", body ? n : 0, "Message", message,
-           sizeof message);
+  xml_text(body ? body : "", body ? n : 0, "Message", message, sizeof message);
   if (says_expired(want, head, code, message, now))
     sq_failure_set(f, SQ_EXPIRED,
                    "the download address has expired, list the snapshots "

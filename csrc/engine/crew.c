@@ -20,7 +20,8 @@ struct sq_crew {
   int refs;    /* the owner, and each thread */
   int size;    /* threads at most */
   int threads; /* started */
-  int idle;    /* waiting for work */
+  int idle;    /* waiting for work, or woken for it */
+  int queued;  /* jobs that no thread has taken */
   int busy;    /* alive and not yet gone */
   bool stopped;
   pthread_t ids[CREW_MAX];
@@ -65,6 +66,7 @@ static void *crew_main(void *arg) {
       continue;
     }
     struct sq_job *job = SQ_HOLDER(link, struct sq_job, link);
+    crew->queued--;
     pthread_mutex_unlock(&crew->lock);
     job->run(job);
     pthread_mutex_lock(&crew->lock);
@@ -97,7 +99,7 @@ struct sq_crew *sq_crew_new(int threads) {
 
 /* With the lock held. */
 static void start_one(struct sq_crew *crew) {
-  if (crew->idle > 0 || crew->threads == crew->size) return;
+  if (crew->idle > crew->queued || crew->threads == crew->size) return;
   if (!sq_thread_start(crew_main, crew, &crew->ids[crew->threads])) return;
   crew->threads++;
   crew->busy++;
@@ -110,6 +112,7 @@ bool sq_crew_add(struct sq_crew *crew, struct sq_job *job) {
   bool ok = crew->threads > 0 && !crew->stopped;
   if (ok) {
     sq_list_append(&crew->jobs, &job->link);
+    crew->queued++;
     pthread_cond_signal(&crew->work);
   }
   pthread_mutex_unlock(&crew->lock);

@@ -2,7 +2,7 @@
  * download.c - a download from step to step.
  *
  *   prepare   file thread   folder, part, lock; what a record says is there
- *   fetch     network       streams fill pieces; records of it now and then
+ *   fetch     network       fetch.c: streams fill pieces of the part
  *   sync      file thread   cut to size, fdatasync
  *   check     ZIP thread    structure, or every CRC
  *   commit    file thread   rename to the final name
@@ -22,15 +22,10 @@
 #include "../base/clock.h"
 #include "../base/url.h"
 
-#define TICK (SQ_SECOND / 10)
-#define RECORD_EVERY (2 * SQ_SECOND)
+#define TWIN_WAIT (SQ_SECOND / 50)
 
-static struct download *download_of(struct sq_op *op) {
-  return (struct download *)op;
-}
-
-static void send_job(struct download *d, enum sq_crew_name crew,
-                     void (*run)(struct sq_op *)) {
+void sq_download_work(struct download *d, enum sq_crew_name crew,
+                      void (*run)(struct sq_op *)) {
   sq_failure_clear(&d->job_failure);
   sq_op_work(&d->op, crew, run);
 }
@@ -53,7 +48,7 @@ void sq_download_trace(struct download *d, const char *event,
   sq_op_trace(&d->op, &t);
 }
 
-static void trace_file(struct download *d, const char *detail) {
+void sq_download_trace_file(struct download *d, const char *detail) {
   sq_download_trace(d, "file", detail, 0, -1);
 }
 
@@ -77,7 +72,7 @@ static bool can_resume(struct download *d) {
 }
 
 static void prepare_job(struct sq_op *op) {
-  struct download *d = download_of(op);
+  struct download *d = sq_download_of(op);
   if (!sq_part_open(&d->part, d->dir, d->name, d->overwrite, &d->job_failure))
     return;
   if (can_resume(d)) return;
@@ -89,11 +84,9 @@ static void prepare_job(struct sq_op *op) {
 }
 
 static bool is_twin(struct sq_op *a, struct sq_op *b) {
-  return strcmp(download_of(a)->dir, download_of(b)->dir) == 0 &&
-         strcmp(download_of(a)->name, download_of(b)->name) == 0;
+  return strcmp(sq_download_of(a)->dir, sq_download_of(b)->dir) == 0 &&
+         strcmp(sq_download_of(a)->name, sq_download_of(b)->name) == 0;
 }
-
-static void fetch_begin(struct download *d);
 
 /* What the part already has; before anything else is decided. */
 static void adopt_record(struct download *d) {
@@ -102,7 +95,7 @@ static void adopt_record(struct download *d) {
   sq_pieces_tidy(&d->pieces);
   memcpy(d->etag, d->record.etag, sizeof d->etag);
   d->ranges_seen = true;
-  trace_file(d, "continuing a part");
+  sq_download_trace_file(d, "continuing a part");
 }
 
 static void prepare_done(struct download *d) {
@@ -110,305 +103,19 @@ static void prepare_done(struct download *d) {
   if (f->kind != SQ_OK) {
     /* a cancelled download of ours may still be putting the part away */
     if (f->err_no == EWOULDBLOCK && sq_op_dying_twin(&d->op, is_twin))
-      sq_op_wake_in(&d->op, TICK / 5);
+      sq_op_wake_in(&d->op, TWIN_WAIT);
     else
       sq_download_fail(d, f);
     return;
   }
   d->recorded = d->mark = sq_pieces_done(&d->pieces);
-  fetch_begin(d);
-}
-
-/* ---- fetch: the part while bytes come --------------------------------- */
-
-/* Empties the part when its bytes are of no use, and finds room. */
-static void hold_job(struct sq_op *op) {
-  struct download *d = download_of(op);
-  if (d->job_restarts) {
-    sq_part_forget(&d->part);
-    if (!sq_part_truncate(&d->part, 0, &d->job_failure)) return;
-  }
-  if (d->record.pieces.total > 0)
-    sq_part_reserve(&d->part, d->record.pieces.total, &d->job_failure);
-}
-
-static void hold(struct download *d) {
-  d->holding = true;
-  if (d->op.working) {
-    d->hold_wanted = true;
-    return;
-  }
-  d->hold_wanted = false;
-  d->job_restarts = d->restarts_wanted;
-  d->restarts_wanted = false;
-  d->record.pieces.total = d->pieces.total;
-  send_job(d, SQ_FILE_CREW, hold_job);
-}
-
-static void record_job(struct sq_op *op) {
-  struct download *d = download_of(op);
-  if (sq_part_sync(&d->part, &d->job_failure))
-    sq_record_write(&d->part, &d->record, &d->job_failure);
-}
-
-static void fill_record(struct download *d) {
-  struct sq_record *r = &d->record;
-  memset(r, 0, sizeof *r);
-  r->pieces = d->pieces;
-  memcpy(r->etag, d->etag, sizeof r->etag);
-  snprintf(r->object, sizeof r->object, "%s", d->object);
-}
-
-/* A later call could go on with these bytes. */
-static bool is_resumable(const struct download *d) {
-  return d->resume && d->ranges_seen && d->ranges && d->pieces.total >= 0 &&
-         sq_etag_is_strong(d->etag) && sq_pieces_done(&d->pieces) > 0;
-}
-
-static void record_sometimes(struct download *d, int64_t now) {
-  int64_t done = sq_pieces_done(&d->pieces);
-  if (d->op.working || d->holding || done == d->recorded || !is_resumable(d))
-    return;
-  if (done - d->recorded < RECORD_BYTES && now - d->recorded_at < RECORD_EVERY)
-    return;
-  d->recorded = done;
-  d->recorded_at = now;
-  fill_record(d);
-  send_job(d, SQ_FILE_CREW, record_job);
-}
-
-void sq_download_sized(struct download *d) { hold(d); }
-
-void sq_download_renew(struct download *d, int64_t total) {
-  bool had = !d->part.fresh || sq_pieces_done(&d->pieces) > 0;
-  sq_pieces_reset(&d->pieces, total);
-  if (had) d->restarts_wanted = true;
-  d->recorded = d->mark = 0;
-  if (had || total > 0) hold(d);
-}
-
-static void sync_begin(struct download *d);
-static void add_streams(struct download *d);
-
-static void fetch_job_done(struct download *d) {
-  if (d->job_failure.kind != SQ_OK) {
-    sq_download_fail(d, &d->job_failure);
-  } else if (d->hold_wanted) {
-    hold(d);
-  } else if (sq_pieces_whole(&d->pieces)) {
-    sync_begin(d);
-  } else if (d->holding) {
-    d->holding = false;
-    for (int i = 0; i < STREAMS_MAX; i++)
-      sq_stream_unpause(&d->streams[i]);
-    add_streams(d);
-  }
-}
-
-/* ---- fetch: streams --------------------------------------------------- */
-
-static void drop_streams(struct download *d) {
-  for (int i = 0; i < STREAMS_MAX; i++) sq_stream_drop(&d->streams[i]);
-}
-
-static int streams_in_use(const struct download *d) {
-  int n = 0;
-  for (int i = 0; i < STREAMS_MAX; i++) n += d->streams[i].state != STREAM_IDLE;
-  return n;
-}
-
-static int pick_piece(struct download *d) {
-  bool busy[SQ_PIECES_MAX] = {false};
-  for (int i = 0; i < STREAMS_MAX; i++)
-    if (d->streams[i].state != STREAM_IDLE) busy[d->streams[i].piece] = true;
-  return sq_pieces_pick(&d->pieces, busy, SPLIT_BYTES);
-}
-
-/* More streams pay only once a range was answered. */
-static void add_streams(struct download *d) {
-  int width = d->ranges_seen && d->ranges ? d->width : 1;
-  for (int i = 0; i < STREAMS_MAX && d->step == STEP_FETCH; i++) {
-    struct stream *s = &d->streams[i];
-    if (s->state != STREAM_IDLE) continue;
-    if (streams_in_use(d) >= width) return;
-    int piece = pick_piece(d);
-    if (piece < 0) return;
-    s->piece = piece;
-    sq_stream_start(s);
-  }
-}
-
-static void fetch_begin(struct download *d) {
-  d->step = STEP_FETCH;
-  d->recorded_at = d->told_at = sq_now();
-  d->told = sq_pieces_done(&d->pieces);
-  if (sq_pieces_whole(&d->pieces)) {
-    sync_begin(d);
-    return;
-  }
-  add_streams(d);
-  if (d->step == STEP_FETCH) sq_op_wake_in(&d->op, TICK);
-}
-
-void sq_download_stream_done(struct stream *s) {
-  struct download *d = s->download;
-  sq_stream_drop(s);
-  if (!sq_pieces_whole(&d->pieces))
-    add_streams(d);
-  else if (!d->op.working)
-    sync_begin(d);
-}
-
-/* What a download may still try: see the counting in sq_stream_failed. */
-static bool may_try(struct download *d, const struct sq_failure *f,
-                    double *wait) {
-  const struct sq_profile_options *o = &d->op.profile->options;
-  struct sq_retry_policy policy = {o->retries, o->max_retry_wait};
-  struct sq_failure judged = *f;
-  if (d->failures_in_all >= 10 * o->retries) return false;
-  /* a chunk that came broken, a short file: as good as a broken line */
-  if (f->retryable && f->kind != SQ_RATE_LIMITED) judged.kind = SQ_NETWORK;
-  return sq_retry_decide(&policy, d->failures, &judged, false,
-                         sq_op_random(&d->op), wait);
-}
-
-/* Failures are counted anew after each PROGRESS_BYTES of progress, and all of
- * them together are bounded.  What ends several streams at once (a server
- * that goes away) counts once: a request that was under way at the last
- * failure adds nothing to it. */
-static void count_failure(struct download *d, int64_t started_at) {
-  int64_t done = sq_pieces_done(&d->pieces);
-  if (started_at < d->failed_at) return;
-  d->failed_at = sq_now();
-  if (done - d->mark >= PROGRESS_BYTES) {
-    d->failures = 0;
-    d->mark = done;
-  }
-  d->failures++;
-  d->failures_in_all++;
-}
-
-/* The stream asks again for its piece, later. */
-static void wait_in(struct stream *s, double seconds) {
-  s->state = STREAM_WAITING;
-  s->retry_at = sq_now() + sq_nanoseconds(seconds);
-}
-
-/* One stream fewer where the store says it has too many; true when the
- * others take over its piece. */
-static bool yield_piece(struct download *d, const struct sq_failure *why) {
-  int others = streams_in_use(d);
-  if (why->http_status != 429 && why->http_status != 503) return false;
-  d->width = others > 0 ? others : 1;
-  return others > 0;
-}
-
-void sq_download_stream_failed(struct stream *s, const struct sq_failure *f) {
-  struct download *d = s->download;
-  struct sq_failure why = *f;
-  double wait;
-  sq_stream_drop(s);
-  if (yield_piece(d, &why)) return;
-  count_failure(d, s->started_at);
-  if (!may_try(d, &why, &wait)) {
-    sq_download_fail(d, &why);
-    return;
-  }
-  sq_download_trace(d, "retry", sq_kind_name(why.kind), 0, wait);
-  wait_in(s, wait);
-}
-
-static void restart_in(struct download *d, double wait) {
-  sq_pieces_reset(&d->pieces, -1);
-  d->etag[0] = '\0';
-  d->ranges_seen = false;
-  d->restarts_wanted = true;
-  d->recorded = d->mark = 0;
-  d->step = STEP_FETCH;
-  hold(d);
-  d->streams[0].piece = 0;
-  if (wait > 0) wait_in(&d->streams[0], wait);
-  add_streams(d);
-  if (d->step == STEP_FETCH) sq_op_wake_in(&d->op, TICK);
-}
-
-/* `patient`: as after any failure on the way, else at once. */
-static void start_over(struct download *d, const struct sq_failure *why,
-                       bool patient) {
-  struct sq_failure f = *why;
-  double wait;
-  drop_streams(d);
-  count_failure(d, INT64_MAX);
-  f.retryable = true;
-  if (d->restarted || !may_try(d, &f, &wait)) {
-    f.retryable = false;
-    sq_download_fail(d, &f);
-    return;
-  }
-  d->restarted = true;
-  d->ranges = false;
-  trace_file(d, "starting over");
-  restart_in(d, patient ? wait : 0);
-}
-
-void sq_download_restart(struct download *d, const struct sq_failure *why) {
-  start_over(d, why, false);
-}
-
-/* ---- fetch: the clock ------------------------------------------------- */
-
-static void tell(struct download *d, int64_t now, bool last) {
-  int64_t done = sq_pieces_done(&d->pieces);
-  struct sq_progress progress;
-  double seconds = (double)(now - d->told_at) / 1e9;
-  for (int i = 0; i < STREAMS_MAX; i++) done += (int64_t)d->streams[i].fill;
-  /* that all is there is said once, by the last: an answer is waited for */
-  if (!last && (seconds < 0.09 || done == d->told || done == d->pieces.total))
-    return;
-  if (seconds > 0 && done >= d->told) {
-    double rate = (double)(done - d->told) / seconds;
-    double weight = seconds < 1 ? seconds / (seconds + 1) : 0.5;
-    d->rate = d->rate > 0 ? d->rate + weight * (rate - d->rate) : rate;
-  }
-  d->told = done;
-  d->told_at = now;
-  progress = (struct sq_progress){done, d->pieces.total, d->rate};
-  sq_op_tell(&d->op, &progress);
-}
-
-static void watch(struct stream *s, int64_t now) {
-  const char *problem;
-  struct sq_failure f;
-  if (s->state == STREAM_WAITING && now >= s->retry_at) {
-    s->state = STREAM_IDLE;
-    sq_stream_start(s);
-  } else if (s->state == STREAM_RUNNING &&
-             (problem = sq_stream_problem(s, now))) {
-    sq_failure_set(&f, SQ_TIMEOUT, "%s", problem);
-    sq_download_stream_failed(s, &f);
-  }
-}
-
-static void wake(struct sq_op *op) {
-  struct download *d = download_of(op);
-  int64_t now = sq_now();
-  if (d->step == STEP_PREPARE) {
-    send_job(d, SQ_FILE_CREW, prepare_job);
-    return;
-  }
-  for (int i = 0; i < STREAMS_MAX && d->step == STEP_FETCH; i++)
-    watch(&d->streams[i], now);
-  if (d->step != STEP_FETCH) return;
-  tell(d, now, false);
-  record_sometimes(d, now);
-  add_streams(d);
-  if (d->step == STEP_FETCH) sq_op_wake_in(op, TICK);
+  sq_fetch_begin(d);
 }
 
 /* ---- sync, check, commit ---------------------------------------------- */
 
 static void sync_job(struct sq_op *op) {
-  struct download *d = download_of(op);
+  struct download *d = sq_download_of(op);
   struct sq_failure *f = &d->job_failure;
   if (!sq_part_truncate(&d->part, d->record.pieces.total, f) ||
       !sq_part_sync(&d->part, f))
@@ -431,13 +138,13 @@ static void refuse_bytes(struct download *d, const struct sq_failure *why) {
   bool guessed = d->length_unknown;
   d->length_unknown = false;
   if (guessed) d->restarted = false;
-  start_over(d, why, guessed);
+  sq_fetch_start_over(d, why, guessed);
 }
 
-static void sync_begin(struct download *d) {
+void sq_download_sync(struct download *d) {
   struct sq_failure f;
   int64_t total = d->pieces.total;
-  drop_streams(d);
+  sq_fetch_drop_streams(d);
   sq_op_wake_in(&d->op, 0);
   sq_op_leave_place(&d->op);
   if (total < 4 || (d->expected >= 0 && total != d->expected)) {
@@ -450,14 +157,14 @@ static void sync_begin(struct download *d) {
     return;
   }
   d->agreed = false;
-  tell(d, sq_now(), true);
+  sq_fetch_tell(d, sq_now(), true);
   d->step = STEP_SYNC;
   d->record.pieces.total = total;
-  send_job(d, SQ_FILE_CREW, sync_job);
+  sq_download_work(d, SQ_FILE_CREW, sync_job);
 }
 
 static void check_job(struct sq_op *op) {
-  struct download *d = download_of(op);
+  struct download *d = sq_download_of(op);
   struct sq_zip_watch w = {&op->cancel, NULL, NULL};
   uint64_t unverifiable;
   if (sq_zip_load(d->zip, &w, &d->job_failure) && d->verify == SQ_VERIFY_FULL)
@@ -465,7 +172,7 @@ static void check_job(struct sq_op *op) {
 }
 
 static void commit_job(struct sq_op *op) {
-  struct download *d = download_of(op);
+  struct download *d = sq_download_of(op);
   if (sq_part_commit(&d->part, d->overwrite, &d->job_failure))
     sq_part_close(&d->part);
 }
@@ -473,11 +180,11 @@ static void commit_job(struct sq_op *op) {
 /* The caller's last word comes first, when it wants one. */
 static void commit_begin(struct download *d) {
   d->step = STEP_COMMIT;
-  if (d->agreed || !d->watched) send_job(d, SQ_FILE_CREW, commit_job);
+  if (d->agreed || !d->watched) sq_download_work(d, SQ_FILE_CREW, commit_job);
 }
 
 static void go(struct sq_op *op) {
-  struct download *d = download_of(op);
+  struct download *d = sq_download_of(op);
   bool waiting = d->step == STEP_COMMIT && !d->agreed && !op->working;
   d->agreed = true;
   if (waiting) commit_begin(d);
@@ -490,7 +197,7 @@ static void sync_done(struct download *d) {
     commit_begin(d);
   } else {
     d->step = STEP_CHECK;
-    send_job(d, SQ_ZIP_CREW, check_job);
+    sq_download_work(d, SQ_ZIP_CREW, check_job);
   }
 }
 
@@ -510,15 +217,41 @@ static void check_done(struct download *d) {
 
 /* ---- park, and the end ------------------------------------------------ */
 
+/* Whether another try to write the record may find room: the end of the part
+ * makes way for it, first what no record counts, then `bytes` of the rest. */
+static bool make_way(struct download *d, int64_t bytes) {
+  struct sq_pieces *p = &d->record.pieces;
+  struct sq_failure ignored;
+  int64_t end = last_byte(p);
+  for (int i = 0; i < p->count; i++) {
+    struct sq_piece *piece = &p->list[i];
+    if (piece->next == end && piece->next - piece->first > bytes)
+      piece->next -= bytes;
+  }
+  return sq_part_truncate(&d->part, last_byte(p), &ignored);
+}
+
+/* The failure that parks it is the one to tell, whatever happens here.  A full
+ * disk has no room for the record, either. */
+static void write_record(struct download *d) {
+  struct sq_failure ignored;
+  if (!sq_part_sync(&d->part, &ignored)) return;
+  for (int tries = 0; tries < 3; tries++) {
+    if (sq_record_write(&d->part, &d->record, &ignored)) return;
+    if (ignored.err_no != ENOSPC) return;
+    if (!make_way(d, (int64_t)tries * RECORD_ROOM)) return;
+  }
+}
+
 static void park_job(struct sq_op *op) {
-  struct download *d = download_of(op);
-  struct sq_failure ignored; /* the failure that parks it is the one to tell */
+  struct download *d = sq_download_of(op);
   if (d->part.committed) {
     /* it has its name; only the folder could not be synced */
-  } else if (d->record.pieces.count == 0)
+  } else if (d->record.pieces.count == 0) {
     sq_part_discard(&d->part);
-  else if (sq_part_sync(&d->part, &ignored))
-    sq_record_write(&d->part, &d->record, &ignored);
+  } else {
+    write_record(d);
+  }
   sq_part_close(&d->part);
 }
 
@@ -527,7 +260,7 @@ static void park_job(struct sq_op *op) {
 static bool is_worth_keeping(const struct download *d) {
   enum sq_kind kind = d->outcome.kind;
   bool doubtful = kind == SQ_INTEGRITY || kind == SQ_PROTOCOL;
-  return is_resumable(d) && kind != SQ_NOT_FOUND &&
+  return sq_fetch_is_resumable(d) && kind != SQ_NOT_FOUND &&
          (!doubtful || d->outcome.retryable);
 }
 
@@ -535,7 +268,7 @@ void sq_download_fail(struct download *d, const struct sq_failure *f) {
   if (d->step == STEP_PARK) return;
   d->outcome = *f;
   d->outcome.sent = false; /* nothing was changed by a GET */
-  drop_streams(d);
+  sq_fetch_drop_streams(d);
   sq_op_wake_in(&d->op, 0);
   sq_op_leave_place(&d->op);
   d->step = STEP_PARK;
@@ -545,16 +278,16 @@ void sq_download_fail(struct download *d, const struct sq_failure *f) {
     return;
   }
   if (is_worth_keeping(d))
-    fill_record(d);
+    sq_fetch_fill_record(d);
   else
     d->record.pieces.count = 0;
-  send_job(d, SQ_FILE_CREW, park_job);
+  sq_download_work(d, SQ_FILE_CREW, park_job);
 }
 
 static void cancel(struct sq_op *op) {
   struct sq_failure f;
   sq_failure_set(&f, SQ_CANCELLED, "cancelled");
-  sq_download_fail(download_of(op), &f);
+  sq_download_fail(sq_download_of(op), &f);
 }
 
 static void park_done(struct download *d) {
@@ -567,7 +300,7 @@ static void park_done(struct download *d) {
 }
 
 static void job_done(struct sq_op *op) {
-  struct download *d = download_of(op);
+  struct download *d = sq_download_of(op);
   if (d->step == STEP_COMMIT && d->job_failure.kind == SQ_OK) {
     sq_op_finish(op);
     return;
@@ -582,7 +315,7 @@ static void job_done(struct sq_op *op) {
       prepare_done(d);
       break;
     case STEP_FETCH:
-      fetch_job_done(d);
+      sq_fetch_job_done(d);
       break;
     case STEP_SYNC:
       sync_done(d);
@@ -599,14 +332,24 @@ static void job_done(struct sq_op *op) {
   }
 }
 
-static void start(struct sq_op *op) {
-  send_job(download_of(op), SQ_FILE_CREW, prepare_job);
+static void wake(struct sq_op *op) {
+  struct download *d = sq_download_of(op);
+  if (d->step == STEP_PREPARE)
+    sq_download_work(d, SQ_FILE_CREW, prepare_job);
+  else if (d->step == STEP_FETCH)
+    sq_fetch_wake(d);
 }
 
-static void stop(struct sq_op *op) { drop_streams(download_of(op)); }
+static void start(struct sq_op *op) {
+  sq_download_work(sq_download_of(op), SQ_FILE_CREW, prepare_job);
+}
+
+static void stop(struct sq_op *op) {
+  sq_fetch_drop_streams(sq_download_of(op));
+}
 
 static void destroy(struct sq_op *op) {
-  struct download *d = download_of(op);
+  struct download *d = sq_download_of(op);
   for (int i = 0; i < STREAMS_MAX; i++) sq_stream_free(&d->streams[i]);
   sq_part_close(&d->part);
   sq_zip_release(d->zip);
@@ -668,7 +411,7 @@ struct sq_op *sq_download_new(struct sq_profile *p,
 }
 
 struct sq_zip *sq_download_take_zip(struct sq_op *op) {
-  struct download *d = download_of(op);
+  struct download *d = sq_download_of(op);
   struct sq_zip *zip = d->zip;
   d->zip = NULL;
   return zip;

@@ -1,119 +1,33 @@
 /*
- * engine.c - the network thread, the two queues, and the way from one to the
- * other.
+ * engine.c - an engine from its start to its end, and its network thread.
  *
  * A sq_engine belongs to the Lua state that made it, which calls
  * sq_engine_free once; its memory is counted (`refs`), since operations that
- * the caller still holds look at it when they are released.  `lock` guards
- * the queues, the trace ring and the operations' fields named in op.h; it is
- * never held over a system call but the write that makes the descriptor
- * readable.  The network thread owns the wire and every live operation.
+ * the caller still holds look at it when they are released.  The network
+ * thread owns the wire and every live operation; it is stopped by
+ * sq_engine_free, or by the end of the process.
  */
-#include "engine.h"
+#include "engine_private.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-#if defined(__linux__)
-#include <sys/eventfd.h>
-#endif
 
 #include "../base/clock.h"
-#include "op.h"
 
-enum { ASKED_START = 1, ASKED_CANCEL = 2, ASKED_JOB_DONE = 4, ASKED_GO = 8 };
-enum { TRACE_RING = 256, ZIP_THREADS = 4 };
+enum { ZIP_THREADS = 4 };
 #define CREW_PATIENCE 0.2 /* seconds given to a file thread at the end */
+#define LEAVING_PATIENCE SQ_SECOND
 #define LINGER (SQ_SECOND / 4000) /* see linger() */
 
-struct sq_engine {
-  atomic_int refs;
-  pid_t owner;
-  int readable, writable; /* one eventfd, or the ends of a pipe */
-
-  pthread_mutex_t lock;
-  struct sq_link inbox, outbox;
-  bool stop, started;
-  atomic_bool signalled; /* the descriptor is readable, or about to be */
-  atomic_bool asked;  /* the inbox holds something, or `stop` is set */
-  atomic_bool asleep; /* the network thread must be woken to see it */
-  struct sq_trace *ring; /* made with the first record */
-  unsigned ring_first, ring_count, ring_dropped;
-
-  pthread_mutex_t wire_lock; /* that a wakeup finds the wire, or nothing */
-  struct sq_link engines;    /* in the list that atexit walks */
-  pthread_t thread;
-
-  /* the network thread's, from start to join */
-  struct sq_wire *wire;
-  struct sq_crew *crews[SQ_CREWS];
-  struct sq_link live, waiting;
-  int64_t next_wake;
-  bool look_for_places, ended_one;
-  uint64_t random;
-};
-
-/* ---- the descriptor --------------------------------------------------- */
-
-static bool open_descriptor(struct sq_engine *e) {
-#if defined(__linux__)
-  e->readable = e->writable = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  return e->readable >= 0;
-#else
-  int ends[2];
-  if (pipe(ends) != 0) return false;
-  for (int i = 0; i < 2; i++) {
-    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[i], F_SETFL, O_NONBLOCK);
-  }
-  e->readable = ends[0];
-  e->writable = ends[1];
-  return true;
-#endif
-}
-
-static void close_descriptor(struct sq_engine *e) {
-  if (e->readable < 0) return;
-  close(e->readable);
-  if (e->writable != e->readable) close(e->writable);
-  e->readable = e->writable = -1;
-}
-
-/* The reader drains the descriptor first and looks at the queue behind that;
- * a writer queues first and makes it readable behind that, unless somebody
- * has (`signalled`).  So neither needs the lock for its system call, and no
- * wakeup is lost.  At most one signal is outstanding: there is room for it. */
-static void wake_reader(struct sq_engine *e) {
-  uint64_t one = 1;
-  while (write(e->writable, &one, sizeof one) < 0 && errno == EINTR)
-    ;
-}
-
-static void drain(struct sq_engine *e) {
-  uint64_t count;
-  while (read(e->readable, &count, sizeof count) < 0 && errno == EINTR)
-    ;
-}
-
-/* With the lock held: true when the caller is to wake the reader after
- * giving it back. */
-static bool claim_signal(struct sq_engine *e) {
-  if (e->signalled || e->writable < 0) return false;
-  e->signalled = true;
-  return true;
-}
-
-/* ---- counting --------------------------------------------------------- */
+/* ---- operations, counted ---------------------------------------------- */
 
 static void engine_unref(struct sq_engine *e) {
   if (atomic_fetch_sub(&e->refs, 1) != 1) return;
   pthread_mutex_destroy(&e->lock);
   pthread_mutex_destroy(&e->wire_lock);
+  pthread_mutex_destroy(&e->step_lock);
   free(e->ring);
   free(e);
 }
@@ -137,167 +51,17 @@ void sq_op_unref(struct sq_op *op) {
 #endif
 }
 
-/* ---- up: events ------------------------------------------------------- */
-
-/* A done operation is asked nothing more: it leaves the inbox, unless a job
- * of it is there, which has a reference of its own. */
-static void forget_asked(struct sq_op *op) {
-  op->done = true;
-  op->asked &= ASKED_JOB_DONE;
-  if (!op->asked) sq_link_leave(&op->inbox);
-}
-
-static void post(struct sq_op *op, unsigned event) {
-  struct sq_engine *e = op->engine;
-  bool wake = false;
-  pthread_mutex_lock(&e->lock);
-  if (event == SQ_EVENT_DONE) forget_asked(op);
-  if (!op->released) {
-    op->events |= event;
-    if (!sq_link_is_in(&op->outbox)) sq_list_append(&e->outbox, &op->outbox);
-    wake = claim_signal(e);
-  }
-  pthread_mutex_unlock(&e->lock);
-  if (wake) wake_reader(e);
-}
-
-void sq_op_tell(struct sq_op *op, const struct sq_progress *progress) {
-  pthread_mutex_lock(&op->engine->lock);
-  op->progress = *progress;
-  pthread_mutex_unlock(&op->engine->lock);
-  post(op, SQ_EVENT_PROGRESS);
-}
-
-void sq_engine_take(struct sq_engine *e, sq_take_handler handler,
-                    void *context) {
-  struct sq_link *link;
-  drain(e);
-  pthread_mutex_lock(&e->lock);
-  e->signalled = false;
-  while ((link = sq_list_pop(&e->outbox))) {
-    struct sq_op *op = SQ_HOLDER(link, struct sq_op, outbox);
-    unsigned events = op->events;
-    op->events = 0;
-    handler(context, op, events, &op->progress);
-  }
-  pthread_mutex_unlock(&e->lock);
-}
-
-bool sq_engine_has_news(const struct sq_engine *e) {
-  return atomic_load(&e->signalled);
-}
-
-void sq_engine_hold(struct sq_engine *e) {
-  pthread_mutex_lock(&e->lock);
-  bool wake = claim_signal(e);
-  pthread_mutex_unlock(&e->lock);
-  if (wake) wake_reader(e);
-}
-
-int sq_engine_fd(const struct sq_engine *e) { return e->readable; }
-
-bool sq_engine_is_foreign(const struct sq_engine *e) {
-  return e->owner != getpid();
-}
-
-/* ---- up: trace -------------------------------------------------------- */
-
-bool sq_op_traces(struct sq_op *op, struct sq_trace *out, const char *event) {
-  if (!op->profile || !atomic_load(&op->profile->trace)) return false;
-  memset(out, 0, sizeof *out);
-  out->listener = op->profile->options.listener;
-  out->bytes = -1;
-  out->seconds = -1;
-  sq_show(out->event, sizeof out->event, event, strlen(event));
-  return true;
-}
-
-void sq_op_trace(struct sq_op *op, const struct sq_trace *record) {
-  struct sq_engine *e = op->engine;
-  bool wake = false;
-  pthread_mutex_lock(&e->lock);
-  if (!e->ring) e->ring = malloc(TRACE_RING * sizeof *e->ring);
-  if (!e->ring || e->ring_count == TRACE_RING) {
-    e->ring_dropped++;
-  } else {
-    e->ring[(e->ring_first + e->ring_count++) % TRACE_RING] = *record;
-    wake = claim_signal(e);
-  }
-  pthread_mutex_unlock(&e->lock);
-  if (wake) wake_reader(e);
-}
-
-bool sq_engine_take_trace(struct sq_engine *e, struct sq_trace *out) {
-  pthread_mutex_lock(&e->lock);
-  bool any = e->ring_count > 0;
-  if (any) {
-    *out = e->ring[e->ring_first];
-    e->ring_first = (e->ring_first + 1) % TRACE_RING;
-    e->ring_count--;
-    out->dropped = e->ring_dropped;
-    e->ring_dropped = 0;
-  }
-  pthread_mutex_unlock(&e->lock);
-  return any;
-}
-
-/* ---- down: the inbox -------------------------------------------------- */
-
-/* Behind setting `asked`, and not under `lock`, which the woken thread wants
- * first of all. */
-static void wake_network(struct sq_engine *e) {
-  if (!atomic_load(&e->asleep)) return; /* it looks before it sleeps */
-  pthread_mutex_lock(&e->wire_lock);
-  if (e->wire) sq_wire_wakeup(e->wire);
-  pthread_mutex_unlock(&e->wire_lock);
-}
-
-/* With the lock held. */
-static void ask(struct sq_op *op, unsigned what) {
-  op->asked |= what;
-  atomic_store(&op->engine->asked, true);
-  if (!sq_link_is_in(&op->inbox))
-    sq_list_append(&op->engine->inbox, &op->inbox);
-}
-
 void sq_op_set_user(struct sq_op *op, void *user) { op->user = user; }
 void *sq_op_user(const struct sq_op *op) { return op->user; }
 const struct sq_failure *sq_op_failure(const struct sq_op *op) {
   return &op->failure;
 }
 
-static void ask_running(struct sq_op *op, unsigned what) {
-  struct sq_engine *e = op->engine;
-  if (!e || sq_engine_is_foreign(e)) return;
-  pthread_mutex_lock(&e->lock);
-  bool running = e->started && !e->stop && !op->done;
-  if (running) ask(op, what);
-  pthread_mutex_unlock(&e->lock);
-  if (running) wake_network(e);
-}
-
-void sq_op_cancel(struct sq_op *op) {
-  if (!atomic_exchange(&op->cancel, true)) ask_running(op, ASKED_CANCEL);
-}
-
-void sq_op_go(struct sq_op *op) { ask_running(op, ASKED_GO); }
-
-void sq_op_release(struct sq_op *op) {
-  struct sq_engine *e = op->engine;
-  if (e && sq_engine_is_foreign(e)) return; /* the parent's; left alone */
-  if (e) {
-    pthread_mutex_lock(&e->lock);
-    op->released = true;
-    sq_link_leave(&op->outbox);
-    pthread_mutex_unlock(&e->lock);
-    sq_op_cancel(op);
-  }
-  sq_op_unref(op);
-}
-
 /* ---- the network thread: places and times ----------------------------- */
 
-struct sq_wire *sq_op_wire(struct sq_op *op) { return op->engine->wire; }
+struct sq_wire *sq_op_wire(struct sq_op *op) {
+  return op->engine->wire;
+}
 
 struct sq_op *sq_op_dying_twin(struct sq_op *op,
                                bool (*same)(struct sq_op *, struct sq_op *)) {
@@ -405,7 +169,7 @@ void sq_op_finish(struct sq_op *op) {
   sq_failure_hide(&op->failure,
                   op->profile ? op->profile->options.api_key : NULL);
   op->engine->ended_one = true;
-  post(op, SQ_EVENT_DONE);
+  sq_queues_post(op, SQ_EVENT_DONE);
   sq_op_unref(op);
 }
 
@@ -422,9 +186,9 @@ static void job_done(struct sq_job *job) {
   struct sq_op *op = op_of(job);
   struct sq_engine *e = op->engine;
   pthread_mutex_lock(&e->lock);
-  ask(op, ASKED_JOB_DONE);
+  sq_queues_ask(op, ASKED_JOB_DONE);
   pthread_mutex_unlock(&e->lock);
-  wake_network(e);
+  sq_queues_wake_network(e);
 }
 
 static void job_dropped(struct sq_job *job) { sq_op_unref(op_of(job)); }
@@ -542,13 +306,17 @@ static void sleep_until_asked(struct sq_engine *e) {
 
 static void *network_main(void *arg) {
   struct sq_engine *e = arg;
+  pthread_mutex_lock(&e->step_lock);
   while (read_inbox(e)) {
     run_timers(e);
     give_places(e);
     sq_wire_run(e->wire);
+    pthread_mutex_unlock(&e->step_lock);
     sleep_until_asked(e);
+    pthread_mutex_lock(&e->step_lock);
   }
   end_all(e);
+  pthread_mutex_unlock(&e->step_lock);
   return NULL;
 }
 
@@ -558,30 +326,86 @@ static void *network_main(void *arg) {
  * before libcurl and OpenSSL are taken down under it. */
 static struct {
   pthread_mutex_t lock;
+  pthread_cond_t fewer;
   struct sq_link list;
+  int leaving; /* engines that sq_engine_free is about to stop */
+  bool over;   /* the process ends: no thread is started any more */
   pthread_once_t once;
-} running = {PTHREAD_MUTEX_INITIALIZER, {NULL, NULL}, PTHREAD_ONCE_INIT};
+} running = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
 
 static void stop_thread(struct sq_engine *e);
+
+/* With the lock held.  Not for ever: whoever exits from a signal's handler may
+ * be the one that leaves. */
+static void wait_until_left(void) {
+  int64_t end = sq_now() + LEAVING_PATIENCE;
+  struct timespec until = {(time_t)(end / SQ_SECOND), (long)(end % SQ_SECOND)};
+  while (running.leaving > 0 &&
+         pthread_cond_timedwait(&running.fewer, &running.lock, &until) == 0)
+    ;
+}
 
 static void stop_all(void) {
   struct sq_link *link;
   pthread_mutex_lock(&running.lock);
+  running.over = true;
   while ((link = sq_list_pop(&running.list))) {
     struct sq_engine *e = SQ_HOLDER(link, struct sq_engine, engines);
     if (!sq_engine_is_foreign(e)) stop_thread(e);
   }
+  wait_until_left();
   pthread_mutex_unlock(&running.lock);
+}
+
+/* A fork waits until no thread of ours is inside libcurl and OpenSSL, whose
+ * locks the child could never take; the time of a step at most.  In the child
+ * all engines are foreign, and none is known any more. */
+static void before_fork(void) {
+  struct sq_link *link;
+  pthread_mutex_lock(&running.lock);
+  wait_until_left();
+  for (link = running.list.next; link != &running.list; link = link->next)
+    pthread_mutex_lock(&SQ_HOLDER(link, struct sq_engine, engines)->step_lock);
+}
+
+static void after_fork(void) {
+  struct sq_link *link;
+  for (link = running.list.next; link != &running.list; link = link->next)
+    pthread_mutex_unlock(
+        &SQ_HOLDER(link, struct sq_engine, engines)->step_lock);
+  pthread_mutex_unlock(&running.lock);
+}
+
+static void init_fewer(void) {
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(&running.fewer, &attr);
+  pthread_condattr_destroy(&attr);
+}
+
+static void in_child(void) {
+  pthread_mutex_init(&running.lock, NULL);
+  init_fewer();
+  sq_list_init(&running.list);
+  running.leaving = 0;
 }
 
 static void set_up_process(void) {
   sq_list_init(&running.list);
-  if (sq_wire_global()) atexit(stop_all);
+  init_fewer();
+  if (!sq_wire_global()) return;
+  atexit(stop_all);
+  pthread_atfork(before_fork, after_fork, in_child);
+}
+
+bool sq_engine_is_foreign(const struct sq_engine *e) {
+  return e->owner != getpid();
 }
 
 struct sq_engine *sq_engine_new(struct sq_failure *f) {
   struct sq_engine *e = calloc(1, sizeof *e);
-  if (!e || !open_descriptor(e)) {
+  if (!e || !sq_queues_open(e)) {
     sq_failure_errno(f, e ? errno : ENOMEM, "cannot open", "a descriptor");
     free(e);
     return NULL;
@@ -590,12 +414,13 @@ struct sq_engine *sq_engine_new(struct sq_failure *f) {
   e->owner = getpid();
   pthread_mutex_init(&e->lock, NULL);
   pthread_mutex_init(&e->wire_lock, NULL);
+  pthread_mutex_init(&e->step_lock, NULL);
   sq_list_init(&e->inbox);
   sq_list_init(&e->outbox);
   sq_list_init(&e->live);
   sq_list_init(&e->waiting);
-  e->random = (uint64_t)sq_now() ^ (uint64_t)(uintptr_t)e ^
-              ((uint64_t)e->owner << 32);
+  e->random =
+      (uint64_t)sq_now() ^ (uint64_t)(uintptr_t)e ^ ((uint64_t)e->owner << 32);
   return e;
 }
 
@@ -618,14 +443,13 @@ static bool start_thread(struct sq_engine *e, struct sq_failure *f) {
   e->wire = sq_wire_new();
   e->crews[SQ_FILE_CREW] = sq_crew_new(1);
   e->crews[SQ_ZIP_CREW] = sq_crew_new(ZIP_THREADS);
-  if (e->wire && e->crews[SQ_FILE_CREW] && e->crews[SQ_ZIP_CREW] &&
-      sq_thread_start(network_main, e, &e->thread)) {
-    pthread_mutex_lock(&running.lock);
-    sq_list_append(&running.list, &e->engines);
-    pthread_mutex_unlock(&running.lock);
-    e->started = true;
-    return true;
-  }
+  pthread_mutex_lock(&running.lock);
+  e->started = !running.over && e->wire && e->crews[SQ_FILE_CREW] &&
+               e->crews[SQ_ZIP_CREW] &&
+               sq_thread_start(network_main, e, &e->thread);
+  if (e->started) sq_list_append(&running.list, &e->engines);
+  pthread_mutex_unlock(&running.lock);
+  if (e->started) return true;
   drop_parts(e);
   return sq_failure_set(f, SQ_NETWORK, "the engine's thread cannot be started");
 }
@@ -638,32 +462,42 @@ static void stop_thread(struct sq_engine *e) {
   atomic_store(&e->asked, true);
   pthread_mutex_unlock(&e->lock);
   if (!was_running) return;
-  wake_network(e);
+  sq_queues_wake_network(e);
   pthread_join(e->thread, NULL);
   drop_parts(e);
   drain_inbox(e);
 }
 
+/* The end of the process waits for an engine that leaves (1) until it is
+ * gone (-1). */
+static void leave_running(struct sq_engine *e, int change) {
+  pthread_mutex_lock(&running.lock);
+  sq_link_leave(&e->engines);
+  running.leaving += change;
+  pthread_cond_signal(&running.fewer);
+  pthread_mutex_unlock(&running.lock);
+}
+
 void sq_engine_free(struct sq_engine *e) {
   if (!e) return;
   if (sq_engine_is_foreign(e)) {
-    close_descriptor(e); /* the rest is the parent's */
+    sq_queues_close(e); /* the rest is the parent's */
     return;
   }
-  pthread_mutex_lock(&running.lock);
-  sq_link_leave(&e->engines);
-  pthread_mutex_unlock(&running.lock);
-  stop_thread(e);
+  if (e->started) {
+    leave_running(e, 1);
+    stop_thread(e);
+    leave_running(e, -1);
+  }
   pthread_mutex_lock(&e->lock);
   while (sq_list_pop(&e->outbox))
     ;
-  close_descriptor(e);
+  sq_queues_close(e);
   pthread_mutex_unlock(&e->lock);
   engine_unref(e);
 }
 
-bool sq_op_submit(struct sq_engine *e, struct sq_op *op,
-                  struct sq_failure *f) {
+bool sq_op_submit(struct sq_engine *e, struct sq_op *op, struct sq_failure *f) {
   if (!e->started && !e->stop && !start_thread(e, f)) return false;
   pthread_mutex_lock(&e->lock);
   bool ok = !e->stop;
@@ -671,9 +505,9 @@ bool sq_op_submit(struct sq_engine *e, struct sq_op *op,
     atomic_fetch_add(&e->refs, 1);
     atomic_fetch_add(&op->refs, 1);
     op->engine = e;
-    ask(op, ASKED_START);
+    sq_queues_ask(op, ASKED_START);
   }
   pthread_mutex_unlock(&e->lock);
-  if (ok) wake_network(e);
+  if (ok) sq_queues_wake_network(e);
   return ok || sq_failure_set(f, SQ_CLOSED, "the process is ending");
 }

@@ -46,8 +46,9 @@ bool sq_engine_is_foreign(const struct sq_engine *e);
 int sq_engine_fd(const struct sq_engine *e);
 
 /* Makes the descriptor readable though the queue is empty: the caller holds
- * back something that it took.  Undone by the next sq_engine_take. */
-void sq_engine_hold(struct sq_engine *e);
+ * back something that it took.  Undone by `held` false, and by the next
+ * sq_engine_take. */
+void sq_engine_hold(struct sq_engine *e, bool held);
 
 /* Whether there is something to take; costs nothing to ask. */
 bool sq_engine_has_news(const struct sq_engine *e);

@@ -160,7 +160,7 @@ static void start(struct sq_op *op) {
   o.body_size = r->body_size;
   o.timeout = r->timeout;
   r->attempts++;
-  r->too_large = false;
+  r->too_large = r->no_memory = false;
   r->body.size = 0; /* its memory serves again */
   sq_head_clear(&r->head);
   r->transfer = sq_transfer_new(sq_op_wire(op), &o, &handlers, r, &f);

@@ -311,8 +311,7 @@ void sq_stream_start(struct stream *s) {
   s->window_got = 0;
   sq_failure_clear(&s->failure);
   if (s->buffer)
-    s->transfer =
-        sq_transfer_new(sq_op_wire(&d->op), &o, &handlers, s, &f);
+    s->transfer = sq_transfer_new(sq_op_wire(&d->op), &o, &handlers, s, &f);
   else
     sq_failure_set(&f, SQ_NETWORK, "out of memory");
   if (!s->transfer) {

@@ -10,6 +10,13 @@ local cli = {}
 
 local INTERRUPTED = 130
 
+local AFTERWARDS = {
+  transfer = "; what has come is kept: run the same command again and it "
+    .. "goes on",
+  change = "; what was sent may be carried out all the same: look with "
+    .. "`squaresnap list` before running it again",
+}
+
 -- The word that says the command in arguments that could not be read.
 local function called_command(main, arguments)
   for _, word in ipairs(arguments) do
@@ -36,7 +43,8 @@ local function parse(arguments)
   elseif not ok then
     error(fine, 0)
   elseif not fine then
-    session.refuse(("%s (see `squaresnap%s --help`)"):format(result,
+    session.refuse(("%s (see `squaresnap%s --help`)"):format(
+      result:gsub("\n", ". "),
       called_command(main, arguments)))
   end
   return result
@@ -75,8 +83,8 @@ local function explain(err)
     io.stderr:write "\n"
   end
   if is_interruption(err) then
-    say("interrupted; what has come is kept: run the same command again and ",
-      "it goes on")
+    local current = require("squarecloud.cli.session").current
+    say("interrupted", AFTERWARDS[current and current.doing] or "")
     return INTERRUPTED
   elseif getmetatable(err) and err.broken ~= nil then
     if err.broken then say("cannot write: ", err.broken) end

@@ -1,6 +1,5 @@
 -- answer.c: what an answer of the API means.
 
-package.cpath = "./build/?.so;" .. package.cpath
 
 local probe = require "base_probe"
 
@@ -491,10 +490,18 @@ describe("trying again", function()
       local kind = probe.kind_name(i)
       local unsent = kind == "network" or kind == "timeout" or
                      kind == "rate_limited"
-      assert.equal(unsent, (decide { kind = kind, post = true }), kind)
+      assert.equal(unsent, (decide { kind = kind, post = true,
+                                      http_status = 429 }), kind)
       assert.equal(kind == "rate_limited",
-                   (decide { kind = kind, post = true, sent = true }), kind)
+                   (decide { kind = kind, post = true, sent = true,
+                             http_status = 429 }), kind)
     end
+  end)
+
+  it("is not for POSTs limited by a code behind another status", function()
+    assert.is_false((decide { kind = "rate_limited", post = true,
+                              http_status = 200 }))
+    assert.is_true((decide { kind = "rate_limited", http_status = 200 }))
   end)
 
   it("ends after as many attempts as were allowed", function()

@@ -1,6 +1,5 @@
 -- failure.c: failures as plain data, and outside text made fit to be shown.
 
-package.cpath = "./build/?.so;" .. package.cpath
 
 local probe = require "base_probe"
 

@@ -1,6 +1,5 @@
 -- isotime.c: times as text.
 
-package.cpath = "./build/?.so;" .. package.cpath
 
 local probe = require "base_probe"
 

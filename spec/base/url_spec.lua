@@ -1,6 +1,5 @@
 -- url.c: ids, keys, addresses and file names as text.
 
-package.cpath = "./build/?.so;" .. package.cpath
 
 local probe = require "base_probe"
 

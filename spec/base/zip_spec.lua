@@ -1,6 +1,5 @@
 -- zip_layout.c and zip.c: what is a whole ZIP, and what may be extracted.
 
-package.cpath = "./build/?.so;" .. package.cpath
 
 local lfs = require "lfs"
 local probe = require "zip_probe"

@@ -55,7 +55,7 @@ describe("the progress function of a download", function()
 
   it("is called at the end with all bytes done", function()
     local calls = {}
-    local zip <close> = assert(download(function(...)
+    local _ <close> = assert(download(function(...)
       calls[#calls + 1] = table.pack(...)
     end))
     local last = calls[#calls]
@@ -70,7 +70,7 @@ describe("the progress function of a download", function()
 
   it("is called once with everything, at the end", function()
     local whole = 0
-    local zip <close> = assert(download(function(done, total)
+    local _ <close> = assert(download(function(done, total)
       if done == total then whole = whole + 1 end
     end))
     assert.equal(1, whole)
@@ -78,7 +78,7 @@ describe("the progress function of a download", function()
 
   it("is called before the file has its name", function()
     local names
-    local zip <close> = assert(download(function()
+    local _ <close> = assert(download(function()
       names = helpers.names(folder.path)
     end))
     assert.same({ NAME .. ".part" }, names)
@@ -89,7 +89,7 @@ describe("the progress function of a download", function()
     slow(1024 * 1024)
     local calls, before = 0, -1
     local started = socket.gettime()
-    local zip <close> = assert(download(function(done, total, rate)
+    local _ <close> = assert(download(function(done, total, rate)
       calls = calls + 1
       assert(done > before and done <= #bytes, "it goes on")
       assert(total == #bytes)
@@ -104,7 +104,7 @@ describe("the progress function of a download", function()
 
   it("tells of bytes that are not on the disk yet", function()
     local go, seen = halfway(1000), nil
-    local zip <close> = assert(download(function(done)
+    local _ <close> = assert(download(function(done)
       seen = seen or done
       go()
     end))
@@ -115,7 +115,7 @@ describe("the progress function of a download", function()
     s:fault { fault = "no_length" }
     slow(4 * 1024 * 1024)
     local seen, last
-    local zip <close> = assert(download(function(done, total)
+    local _ <close> = assert(download(function(done, total)
       if total == nil then seen = done end
       last = { done, total }
     end))
@@ -128,7 +128,7 @@ describe("the progress function of a download", function()
     local info = assert(client:all_app_snapshots(s.apps[1]))[1]
     s:fault { fault = "no_length" }
     local totals = {}
-    local zip <close> = assert(info:download { path = folder.path,
+    local _ <close> = assert(info:download { path = folder.path,
       segments = 1, progress = function(_, total)
         totals[#totals + 1] = total or "none"
       end })
@@ -223,10 +223,10 @@ describe("the progress function of a download", function()
 
   it("cancels by false alone", function()
     for _, value in ipairs { true, 0, "false", {} } do
-      local zip <close> = assert(download(function() return value end,
+      local _ <close> = assert(download(function() return value end,
         { overwrite = true }))
     end
-    local zip <close> = assert(download(function() end, { overwrite = true }))
+    local _ <close> = assert(download(function() end, { overwrite = true }))
   end)
 
   it("leaves nothing when the part could not be continued", function()
@@ -300,7 +300,7 @@ describe("the progress function of a download", function()
       open = function() square.open_zip(whole.path) end,
     } do
       local why
-      local zip <close> = assert(download(function()
+      local _ <close> = assert(download(function()
         local ok
         ok, why = pcall(call)
         assert(not ok, name)
@@ -319,7 +319,7 @@ describe("the progress function of a download", function()
 
   it("may read records, the part and the clock", function()
     local seen
-    local zip <close> = assert(download(function()
+    local _ <close> = assert(download(function()
       seen = { tostring(client), part_size() }
     end))
     assert.truthy(seen[1]:find("squarecloud.Client", 1, true))

@@ -57,7 +57,7 @@ describe("a download in segments", function()
   end
 
   local function slow()
-    s:fault { fault = "limit_rate", bytes_per_second = 16 * MIB }
+    s:fault { fault = "limit_rate", bytes_per_second = 32 * MIB }
   end
 
   for _, segments in ipairs { 2, 3, 8, 16 } do
@@ -237,9 +237,11 @@ describe("a download in segments", function()
     assert.is_nil(ok)
     assert.equal("cancelled", err.kind)
     s:release()
-    for _, one in ipairs(downloads.requests(s)) do
-      downloads.wait(function() return one.finished
-        or s:requests()[1].finished end, "the end of a request")
-    end
+    downloads.wait(function()
+      for _, one in ipairs(downloads.requests(s)) do
+        if not one.finished then return false end
+      end
+      return true
+    end, "the end of every request")
   end)
 end)

@@ -382,6 +382,7 @@ static int p_retry_decide(lua_State *L) {
   f.kind = check_kind(L, -1);
   f.sent = boolean_field(L, "sent");
   f.retry_after = number_field(L, "retry_after", -1);
+  f.http_status = (int)number_field(L, "http_status", 0);
   again = sq_retry_decide(&policy, (int)number_field(L, "attempts", 1), &f,
                           boolean_field(L, "post"),
                           number_field(L, "random", 0.5), &wait);

@@ -28,6 +28,7 @@ need lua-filesystem lua_has lfs
 need lua-argparse lua_has argparse
 need lua-socket lua_has socket
 need lua-busted sh -c 'command -v busted'
+need luarocks luarocks --version
 need nginx-light sh -c 'PATH="$PATH:/usr/sbin" command -v nginx'
 need libnginx-mod-http-lua has_nginx_lua
 need tinyproxy-bin sh -c 'PATH="$PATH:/usr/sbin" command -v tinyproxy'

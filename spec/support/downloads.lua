@@ -133,7 +133,8 @@ end
 -- @param setting client (more options of the Client), folder (to run in),
 -- shell (a command to run before, as `ulimit -f 100;`), before (Lua to run
 -- before it, with `client` and `options`)
--- @return { pid, wait() (what it printed), kill() (SIGKILL, and its end) }
+-- @return { pid, wait() (what it printed, then "exit" or "signal" and which),
+-- kill() (SIGKILL, and its end) }
 function downloads.start(s, options, setting)
   setting = setting or {}
   local client = { api_key = s.key, base_url = s.base_url, proxy = "",
@@ -150,9 +151,9 @@ function downloads.start(s, options, setting)
   local process = { pid = pipe:read "n" }
   function process.wait()
     local out = pipe:read("a"):gsub("^\n", "")
-    pipe:close()
+    local _, how, code = pipe:close()
     os.remove(script)
-    return out
+    return out, how, code
   end
   function process.kill()
     os.execute("kill -KILL " .. process.pid)

@@ -22,6 +22,16 @@ function wire.reset(s, name)
   s:reset()
 end
 
+--- How many connections the server saw for these requests.
+function wire.connections(requests)
+  local seen, count = {}, 0
+  for _, one in ipairs(requests) do
+    if not seen[one.connection] then count = count + 1 end
+    seen[one.connection] = true
+  end
+  return count
+end
+
 --- A trace function, and the array that its records go to.
 function wire.tracer()
   local records = {}

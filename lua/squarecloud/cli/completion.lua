@@ -2,6 +2,7 @@
 
 return function(session)
   local main = require("squarecloud.cli.parser").new(function() end)
-  session.console:write(main["get_" .. session.options.shell .. "_complete"](main))
+  local get = main["get_" .. session.options.shell .. "_complete"]
+  session.console:write(get(main))
   return 0
 end

@@ -24,26 +24,9 @@ local function check(ok, why, errno)
   error(setmetatable({ broken = errno ~= EPIPE and why }, Broken), 0)
 end
 
-local function escape(bytes)
-  return (bytes:gsub(".", function(c) return ("\\x%02x"):format(c:byte()) end))
-end
-
--- What moves a cursor, breaks a line or turns the direction of writing round.
-local function is_control(code)
-  return code < 0x20 or code >= 0x7f and code < 0xa0 or code == 0x200e
-    or code == 0x200f or code >= 0x2028 and code <= 0x202e
-    or code >= 0x2066 and code <= 0x2069
-end
-
 --- Text fit for a terminal: control characters, and bytes that are no UTF-8,
 -- as \xHH.
-function console.show(text)
-  text = tostring(text)
-  if not utf8.len(text) then return (text:gsub("[%c\x80-\xff]", escape)) end
-  return (text:gsub(utf8.charpattern, function(c)
-    return is_control(utf8.codepoint(c)) and escape(c) or nil
-  end))
-end
+console.show = require("squarecloud.progress.text").escape
 
 -- Which of stdin, stdout and stderr are terminals: one shell for all three.
 local terminals
@@ -62,7 +45,8 @@ function console.new(options)
     verbose = options.verbose, no_color = options.no_color }, Console)
 end
 
-function Console:is_terminal(number) return is_terminal(number) end
+--- Whether stdin (0), stdout (1) or stderr (2) is a terminal.
+function Console.is_terminal(_, number) return is_terminal(number) end
 
 -- Colours on stdout (1) or stderr (2).
 function Console:has_colours(number)
@@ -84,7 +68,7 @@ function Console:paint(colour, text)
 end
 
 --- Writes data, as it is.
-function Console:write(text)
+function Console.write(_, text)
   check(io.stdout:write(text))
 end
 
@@ -100,7 +84,7 @@ function Console:document(value)
   self:flush()
 end
 
-function Console:flush()
+function Console.flush()
   check(io.stdout:flush())
 end
 
@@ -120,17 +104,18 @@ end
 
 --- A detail, for --verbose.
 function Console:detail(...)
-  if self.verbose then
-    io.stderr:write(paint(self, 2, "dim", string.format(...)), "\n")
-  end
+  if not self.verbose then return end
+  if self.bars then return self.bars:print(string.format(...)) end
+  io.stderr:write(paint(self, 2, "dim", string.format(...)), "\n")
 end
 
---- Asks on the terminal, and waits for a line; nil at its end. The shell
--- reads: it dies of a Ctrl-C, while a read of ours would sleep on.
-function Console:ask(...)
-  self:flush()
-  io.stderr:write(string.format(...), " ")
-  local pipe = io.popen("IFS= read -r line && printf %s \"$line\"", "r")
+--- Asks on the terminal, and waits for a line; nil at its end. A shell asks
+-- and reads: it dies of a Ctrl-C, while a read of ours would sleep on.
+function Console.ask(_, ...)
+  Console.flush()
+  local question = string.format(...):gsub("'", "'\\''")
+  local pipe = io.popen(("printf '%%s ' '%s' >&2; IFS= read -r line "
+    .. "&& printf %%s \"$line\""):format(question), "r")
   local line = pipe and pipe:read "a"
   local answered = pipe and pipe:close()
   if not answered then io.stderr:write "\n" end

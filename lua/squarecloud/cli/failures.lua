@@ -17,8 +17,8 @@ end
 
 -- How the command is called about the same resource.
 local function call(command, about)
-  return ("`squaresnap %s %s%s`"):format(command, console.show(about.id or "ID"),
-    about.database and " --database" or "")
+  return ("`squaresnap %s %s%s`"):format(command,
+    console.show(about.id or "ID"), about.database and " --database" or "")
 end
 
 local CONTINUE = "run the same command again: it goes on where it stopped"
@@ -151,7 +151,9 @@ local Tally = {}
 Tally.__index = Tally
 
 --- Counts what became of several, for one exit code.
-function failures.tally() return setmetatable({ done = 0, codes = {} }, Tally) end
+function failures.tally()
+  return setmetatable({ done = 0, codes = {} }, Tally)
+end
 
 function Tally:succeeded() self.done = self.done + 1 end
 

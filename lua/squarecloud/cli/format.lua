@@ -1,19 +1,13 @@
 -- How the command shows sizes, times and tables, and how it reads a date.
 
+local text = require "squarecloud.progress.text"
+
 local format = {}
 
 local DAY = 86400
-local UNITS = { "B", "kB", "MB", "GB", "TB", "PB" }
 
---- 12900705 -> "12.9 MB".
-function format.size(bytes)
-  local unit, value = 1, bytes
-  while value >= 999.5 and unit < #UNITS do
-    value, unit = value / 1000, unit + 1
-  end
-  local digits = (unit == 1 or value >= 99.95) and "%.0f" or "%.1f"
-  return (digits .. " %s"):format(value, UNITS[unit])
-end
+--- 12900705 -> "12.3 MiB".
+format.size = text.format_bytes
 
 --- Epoch seconds -> "2024-06-27 06:23", in the local zone or in UTC.
 function format.time(seconds, utc)
@@ -40,8 +34,8 @@ end
 
 --- A date as the command shows it, with or without a time of day: epoch
 -- seconds, or nil when it is none.
-function format.read_date(text, utc)
-  local date, rest = text:match "^(%d%d%d%d%-%d%d%-%d%d)(.*)$"
+function format.read_date(shown, utc)
+  local date, rest = shown:match "^(%d%d%d%d%-%d%d%-%d%d)(.*)$"
   if not date then return nil end
   local hour, minute = 0, 0
   if rest ~= "" then
@@ -58,21 +52,19 @@ function format.read_date(text, utc)
     min = minute, sec = 0 }
 end
 
-local function width(text) return utf8.len(text) or #text end
-
 --- Lines of aligned columns. `right` says which columns are numbers.
 -- @param rows arrays of text, the first one the heading
 function format.columns(rows, right)
   local widths, lines = {}, {}
   for _, row in ipairs(rows) do
     for i, cell in ipairs(row) do
-      widths[i] = math.max(widths[i] or 0, width(cell))
+      widths[i] = math.max(widths[i] or 0, text.width(cell))
     end
   end
   for n, row in ipairs(rows) do
     local cells = {}
     for i, cell in ipairs(row) do
-      local gap = (" "):rep(widths[i] - width(cell))
+      local gap = (" "):rep(widths[i] - text.width(cell))
       cells[i] = right and right[i] and gap .. cell or cell .. gap
     end
     lines[n] = table.concat(cells, "  "):gsub("%s+$", "")

@@ -32,13 +32,16 @@ local function count(name)
 end
 
 -- What the API takes as one segment of a path.
-local function id(text)
-  if text == "" then return nil, "an id is empty" end
-  if text == "." or text == ".." then return nil, "an id is '.' or '..'" end
-  if text:find "[%z\1-\31\127]" then
-    return nil, "an id contains a control character"
+local function id_of(what)
+  return function(text)
+    if text == "" then return nil, what .. " is empty" end
+    if text == "." or text == ".." then
+      return nil, what .. " is '.' or '..'"
+    elseif text:find "[\0-\31\127]" then
+      return nil, what .. " contains a control character"
+    end
+    return text
   end
-  return text
 end
 
 local function not_empty(name)
@@ -51,7 +54,7 @@ end
 ---------------------------------------------------------- shared options
 
 local function add_ids(command, args)
-  command:argument "id" { args = args, convert = id, argname = "ID",
+  command:argument "ID" { args = args, convert = id_of "the id", target = "id",
     description = "Id of an application (or a database)." }
 end
 
@@ -76,7 +79,7 @@ local function add_rules(command)
     local name = "--keep-" .. rule
     options[#options + 1] = command:option(name) { argname = "N",
       convert = count(name), description = rule == "last"
-        and "Keep the N newest." or "Keep the newest of N "
+        and "Keep the N newest." or "Keep the newest of each of N "
         .. rule:gsub("ly$", "s"):gsub("dais", "days") .. "." }
   end
   options[#options + 1] = command:option "--keep-within" { argname = "D",
@@ -159,7 +162,7 @@ gives the file its name. What is cut off goes on with the same command.]],
     add_database(command)
     command:mutex(
       command:option "--version-id" { argname = "V",
-        convert = not_empty "--version-id",
+        convert = id_of "--version-id",
         description = "The snapshot with this version id." },
       command:flag "--latest" { description = "The newest (the default)." },
       command:flag "--all" { description =
@@ -187,7 +190,7 @@ holds now. Asks for the id to be typed; without a terminal --yes is needed.]],
     add_database(command)
     command:mutex(
       command:option "--version-id" { argname = "V",
-        convert = not_empty "--version-id",
+        convert = id_of "--version-id",
         description = "The snapshot with this version id, sent as given." },
       command:flag "--latest" { description = "The newest snapshot." })
     add_yes(command)
@@ -231,7 +234,7 @@ define("verify", "Check ZIP files down to every CRC.",
   "Checks files as a download does: directory, bounds, every CRC.",
   "squaresnap verify backups/*.zip",
   function(command)
-    command:argument "file" { args = "+", argname = "FILE",
+    command:argument "FILE" { args = "+", target = "file",
       convert = not_empty "a file's name", description = "A ZIP file." }
   end)
 
@@ -269,7 +272,8 @@ local function add_globals(main)
   main:option "--timeout" { argname = "S",
     convert = number("--timeout", 0.001, 31536000), description = "Seconds "
       .. "each request may take, and a transfer may stand still." }
-  main:option "--retries" { argname = "N", convert = whole("--retries", 0, 1000),
+  main:option "--retries" { argname = "N",
+    convert = whole("--retries", 0, 1000),
     description = "Attempts after the first (default 3)." }
   main:option "--base-url" { argname = "U", convert = not_empty "--base-url",
     description = "The API's address." }

@@ -13,8 +13,16 @@ Session.__index = Session
 local Refusal = { __tostring = function(self) return self.message end }
 
 function session.new(options)
-  return setmetatable({ options = options,
+  session.current = setmetatable({ options = options,
     console = console.new(options) }, Session)
+  return session.current
+end
+
+--- What an interruption now means to whoever reads its message; `what` is
+-- "transfer" (bytes come), "change" (something was sent that may be carried
+-- out) or nil.
+function Session:under_way(what)
+  self.doing = what
 end
 
 --- Ends the command: wrong use unless another exit code is given.
@@ -24,7 +32,7 @@ end
 
 function session.is_refusal(value) return getmetatable(value) == Refusal end
 
-function Session:refuse(...) return session.refuse(...) end
+function Session.refuse(_, ...) session.refuse(...) end
 
 ---------------------------------------------------------------- the client
 
@@ -84,13 +92,16 @@ function Session:application_type()
 end
 
 --- Progress of transfers on stderr, or nil when none is wanted. To be closed.
+-- Details are told above it meanwhile.
 function Session:progress()
   local options = self.options
   if options.quiet or options.no_progress then return nil end
   local on_terminal = self.console:is_terminal(2)
     and os.getenv "TERM" ~= "dumb"
-  return require("squarecloud.progress").new { stream = io.stderr,
-    tty = on_terminal }
+  self.console.bars = require("squarecloud.progress").new {
+    stream = io.stderr, tty = on_terminal,
+    color = self.console:has_colours(2) }
+  return self.console.bars
 end
 
 --- Says what failed and what to do next. More for the hint in `about`.
@@ -103,7 +114,7 @@ function Session:report(err, about)
   end
   if err.kind == "quota" then
     about.next_free_at = function()
-      return require("squarecloud.cli.quota").next_free_at(self:client())
+      return require("squarecloud.cli.account").next_free_at(self:client())
     end
   end
   self.console:warn("%s", failures.line(err, about))

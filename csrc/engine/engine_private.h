@@ -1,0 +1,63 @@
+/*
+ * engine_private.h - a sq_engine, and what engine.c needs of queues.c.
+ *
+ * `lock` guards the queues, the trace ring and the operations' fields named
+ * in op.h; it is given back before the descriptor is written or read.
+ */
+#ifndef SQ_ENGINE_PRIVATE_H
+#define SQ_ENGINE_PRIVATE_H
+
+#include "engine.h"
+
+#include <pthread.h>
+#include <sys/types.h>
+
+#include "op.h"
+
+SQ_HIDDEN_BEGIN
+
+struct sq_engine {
+  atomic_int refs;
+  pid_t owner;
+  int readable, writable; /* one eventfd, or the ends of a pipe */
+
+  pthread_mutex_t lock;
+  struct sq_link inbox, outbox;
+  bool stop, started;
+  atomic_bool signalled; /* the descriptor is readable, or about to be */
+  atomic_bool asked;     /* the inbox holds something, or `stop` is set */
+  atomic_bool asleep;    /* the network thread must be woken to see it */
+  struct sq_trace *ring; /* made with the first record */
+  unsigned ring_first, ring_count, ring_dropped;
+
+  pthread_mutex_t wire_lock; /* that a wakeup finds the wire, or nothing */
+  pthread_mutex_t step_lock; /* the network thread's, but while it sleeps */
+  struct sq_link engines;    /* in the list that atexit walks */
+  pthread_t thread;
+
+  /* the network thread's, from start to join */
+  struct sq_wire *wire;
+  struct sq_crew *crews[SQ_CREWS];
+  struct sq_link live, waiting;
+  int64_t next_wake;
+  bool look_for_places, ended_one;
+  uint64_t random;
+};
+
+/* What an operation may be asked; merged while it waits in the inbox. */
+enum { ASKED_START = 1, ASKED_CANCEL = 2, ASKED_JOB_DONE = 4, ASKED_GO = 8 };
+
+/* Opens the descriptor; false with errno set. */
+bool sq_queues_open(struct sq_engine *e);
+void sq_queues_close(struct sq_engine *e);
+
+/* An event of `op` for the caller, SQ_EVENT_*. */
+void sq_queues_post(struct sq_op *op, unsigned event);
+
+/* With the lock held, and sq_queues_wake_network once it is given back. */
+void sq_queues_ask(struct sq_op *op, unsigned what);
+void sq_queues_wake_network(struct sq_engine *e);
+
+SQ_HIDDEN_END
+
+#endif

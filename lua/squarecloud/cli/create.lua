@@ -1,0 +1,108 @@
+-- squaresnap create ID…
+
+local console = require "squarecloud.cli.console"
+local failures = require "squarecloud.cli.failures"
+local format = require "squarecloud.cli.format"
+local snapshots = require "squarecloud.cli.snapshots"
+local transfer = require "squarecloud.cli.transfer"
+local wire = require "squarecloud.cli.wire"
+
+local PACE = 5           -- seconds between two, as the platform's limit is
+local PATIENCE = 30 * 60 -- what a snapshot that is to be downloaded may take
+
+-- Waits until the platform takes the next one. Another address (--base-url)
+-- has limits of its own: there a refusal is waited out, not foreseen.
+local function pace(session, last)
+  if not last or session.options.base_url then return end
+  local left = PACE - (os.time() - last)
+  if left > 0 then session:client():sleep(left) end
+end
+
+local function create(session, id)
+  session:under_way "change"
+  local snapshot, err = session:client():snapshot { app_id = id,
+    application_type = session:application_type(),
+    wait = session.options.download and PATIENCE or nil }
+  session:under_way(nil)
+  return snapshot, err
+end
+
+-- One of several, refused for coming too soon, is asked for once more.
+local function create_patiently(session, id, several)
+  local snapshot, err = create(session, id)
+  if snapshot or not several or err.kind ~= "rate_limited" then
+    return snapshot, err
+  end
+  local wait = err.retry_after or PACE
+  if wait > 60 then return nil, err end
+  session.console:note("%s: the platform wants %d s between two: waiting",
+    console.show(id), math.ceil(wait))
+  session:client():sleep(wait)
+  return create(session, id)
+end
+
+local function tell(session, id, snapshot)
+  local out = session.console
+  local fields = snapshots.to_table(snapshot)
+  fields.app_id, fields.status = fields.app_id or id, "created"
+  out:document(fields)
+  local time = snapshots.time(snapshot)
+  out:line("%s  %s  %s", time and format.time(time, session.options.utc) or "-",
+    console.show(id), console.show(snapshot.version_id or "-"))
+  out:flush()
+end
+
+-- 202: taken, made in the background.
+local function tell_accepted(session, id)
+  local out = session.console
+  out:document { app_id = id, application_type = session:application_type(),
+    status = "processing" }
+  out:line("%-16s  %s  -", "being made", console.show(id))
+  out:note("%s: the platform makes it in the background: `squaresnap list %s` "
+    .. "shows it when it is there", console.show(id), console.show(id))
+end
+
+local function tell_failure(session, id, err)
+  session.console:document { app_id = id, status = "failed",
+    application_type = session:application_type(),
+    error = failures.to_table(err) }
+  session:report(err, { id = id })
+end
+
+-- True, or nil and the error, which has been told.
+local function one(session, id, several, bars)
+  local snapshot, err = create_patiently(session, id, several)
+  if snapshot then
+    tell(session, id, snapshot)
+    if not session.options.download then return true end
+    return transfer.one(session, snapshot, id,
+      { path = session.options.download }, bars)
+  elseif err.code == "SNAPSHOT_PROCESSING" and not session.options.download then
+    tell_accepted(session, id)
+    return true
+  end
+  tell_failure(session, id, err)
+  return nil, err
+end
+
+return function(session)
+  local options = session.options
+  if options.dry_run then
+    local requests = {}
+    for i, id in ipairs(options.id) do
+      requests[i] = wire.create(session, id)
+    end
+    wire.show(session, requests)
+    return 0
+  end
+  session:client()
+  local tally, last = failures.tally(), nil
+  local bars <close> = options.download and session:progress() or nil
+  for _, id in ipairs(options.id) do
+    pace(session, last)
+    last = os.time()
+    local ok, err = one(session, id, #options.id > 1, bars)
+    if ok then tally:succeeded() else tally:failed(err) end
+  end
+  return tally:exit_code()
+end

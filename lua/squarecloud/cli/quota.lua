@@ -1,0 +1,28 @@
+-- squaresnap quota
+
+local account = require "squarecloud.cli.account"
+local console = require "squarecloud.cli.console"
+local format = require "squarecloud.cli.format"
+
+local function iso(seconds)
+  return seconds and os.date("!%Y-%m-%dT%H:%M:%SZ", math.ceil(seconds)) or nil
+end
+
+return function(session)
+  local out = session.console
+  local found, err = account.quota(session:client())
+  if not found then return session:report(err) end
+  out:document { plan = found.plan, memory_mb = found.memory_mb,
+    limit = found.limit, used = found.used, left = found.left,
+    next_free_at = iso(found.next_free_at) }
+  local rows = { { "plan", ("%s, %d MB"):format(
+    console.show(found.plan or "-"), found.memory_mb) },
+    { "limit", ("%d in 24 hours"):format(found.limit) },
+    { "made", tostring(found.used) }, { "left", tostring(found.left) } }
+  if found.next_free_at then
+    rows[5] = { "next at", format.time(found.next_free_at,
+      session.options.utc) }
+  end
+  for _, line in ipairs(format.columns(rows)) do out:line("%s", line) end
+  return 0
+end

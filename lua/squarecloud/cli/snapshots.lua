@@ -1,0 +1,113 @@
+-- Snapshots as the commands handle them: asked for, in order, chosen, shown.
+
+local failures = require "squarecloud.cli.failures"
+local format = require "squarecloud.cli.format"
+
+local snapshots = {}
+
+local KEPT = 30 * 86400
+
+--- Those of one application or database; nil and an error.
+function snapshots.of(session, id)
+  return session:client():all_app_snapshots { app_id = id,
+    application_type = session:application_type() }
+end
+
+--- All of the account: of both scopes, or of the databases only. nil and an
+-- error when one of them fails.
+function snapshots.of_account(client, only_databases)
+  local all = {}
+  for _, scope in ipairs { "applications", "databases" } do
+    if scope == "databases" or not only_databases then
+      local some, err = client:all_snapshots { scope = scope }
+      if not some then return nil, err end
+      table.move(some, 1, #some, #all + 1, all)
+    end
+  end
+  return all
+end
+
+-- The lists of all applications and databases that the account names.
+local function one_by_one(client)
+  local answer, err = client:account()
+  if not answer then return nil, err end
+  local all, response = {}, answer.response
+  for _, kind in ipairs { { "applications", "app" },
+    { "databases", "database" } } do
+    local named = type(response) == "table" and response[kind[1]]
+    for _, one in ipairs(type(named) == "table" and named or {}) do
+      local some
+      some, err = client:all_app_snapshots { app_id = one.id,
+        application_type = kind[2] }
+      if not some then return nil, err end
+      table.move(some, 1, #some, #all + 1, all)
+    end
+  end
+  return all
+end
+
+--- All of the account, on a plan without that listing too.
+function snapshots.of_any_account(client)
+  local all, err = snapshots.of_account(client)
+  if not all and err.code == "UPGRADE_REQUIRED" then
+    return one_by_one(client)
+  end
+  return all, err
+end
+
+--- Newest first; equal times by version, so that the order is always the same.
+function snapshots.sort(list)
+  table.sort(list, function(a, b)
+    if a.timestamp ~= b.timestamp then return a.timestamp > b.timestamp end
+    return (a.version_id or "") > (b.version_id or "")
+  end)
+  return list
+end
+
+--- The newest; nil and an error when there is none. `usable` says which ones
+-- count (all).
+function snapshots.newest(list, id, usable)
+  for _, info in ipairs(snapshots.sort(list)) do
+    if not usable or usable(info) then return info end
+  end
+  return nil, failures.new { operation = "list " .. id, kind = "not_found",
+    message = "it has no snapshots", code = "NO_SNAPSHOTS",
+    hint = "`squaresnap create` makes one" }
+end
+
+--- The one with a version id; nil and an error.
+function snapshots.version(list, id, version_id)
+  for _, info in ipairs(list) do
+    if info.version_id == version_id then return info end
+  end
+  return nil, failures.new { operation = "list " .. id, kind = "not_found",
+    code = "VERSION_NOT_LISTED",
+    message = ("version %s is not in its list"):format(version_id) }
+end
+
+--- Epoch seconds of a snapshot just created (its `created_at` is a text).
+function snapshots.time(snapshot)
+  return snapshot.timestamp or snapshot.created_at
+    and require("squarecloud.retention").parse_time(snapshot.created_at)
+end
+
+--- The fields for a program: secrets only when asked for.
+function snapshots.to_table(record, show_urls)
+  local fields = record:to_table()
+  if not show_urls then fields.url, fields.key = nil, nil end
+  return fields
+end
+
+--- The id that other commands take: a database's snapshots may be named with
+-- its type behind the id.
+function snapshots.owner(info)
+  if info.application_type ~= "database" then return info.id end
+  return info.id:match "^(.+)_[^_]*$" or info.id
+end
+
+--- How long the platform keeps it, as a person reads it.
+function snapshots.days_left(info, now)
+  return format.span(info.timestamp + KEPT - now)
+end
+
+return snapshots

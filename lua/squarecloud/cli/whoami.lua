@@ -1,0 +1,52 @@
+-- squaresnap whoami
+
+local account = require "squarecloud.cli.account"
+local console = require "squarecloud.cli.console"
+local format = require "squarecloud.cli.format"
+local json = require "squarecloud.cli.json"
+
+local function print_facts(out, who, key_source)
+  local rows = {}
+  local function add(name, value)
+    if value then rows[#rows + 1] = { name, console.show(value) } end
+  end
+  add("account", who.account_id)
+  add("name", who.name)
+  add("email", who.email)
+  add("plan", who.plan)
+  add("memory", who.memory_mb and who.memory_mb .. " MB")
+  add("key from", key_source)
+  for _, line in ipairs(format.columns(rows)) do out:write(line .. "\n") end
+end
+
+local function print_resources(out, who)
+  local rows = { { "TYPE", "ID", "NAME", "RAM" } }
+  local function add(list, kind)
+    for _, one in ipairs(list) do
+      rows[#rows + 1] = { kind, console.show(one.id),
+        console.show(one.name or "-"), one.ram and one.ram .. " MB" or "-" }
+    end
+  end
+  add(who.applications, "app")
+  add(who.databases, "database")
+  if #rows == 1 then return end
+  local lines = format.columns(rows, { [4] = true })
+  lines[1] = out:paint("bold", lines[1])
+  out:write("\n" .. table.concat(lines, "\n") .. "\n")
+end
+
+return function(session)
+  local out = session.console
+  local who, err = account.read(session:client())
+  if not who then return session:report(err) end
+  if out.json then
+    who.key_source = session.key_source
+    json.array(who.applications)
+    json.array(who.databases)
+    out:document(who)
+  else
+    print_facts(out, who, session.key_source)
+    print_resources(out, who)
+  end
+  return 0
+end

@@ -1,0 +1,345 @@
+-- Filling a mirror: lists what the platform has, asks the policy what of it to
+-- keep, and downloads what is not here yet, soonest to expire first.
+--
+-- Each snapshot: its JSON, then the ZIP (which the core checks down to every
+-- CRC before it gets its name), then the JSON again with the store's etag. A
+-- process killed in between leaves a JSON without a ZIP, which means nothing,
+-- and a `.part`, which the next sync goes on with.
+
+local retention = require "squarecloud.retention"
+local care = require "squarecloud.mirror.care"
+local crew = require "squarecloud.mirror.crew"
+local failure = require "squarecloud.mirror.failure"
+local files = require "squarecloud.mirror.files"
+local layout = require "squarecloud.mirror.layout"
+local record = require "squarecloud.mirror.record"
+
+local sync = {}
+
+local EVERYTHING = { keep_last = "unlimited" }
+
+----------------------------------------------------------------- what is there
+
+-- One snapshot of a listing, as the filters take it.
+local function new_item(info, app_id)
+  local id, application_type = info.id, info.application_type
+  return { id = id, version_id = info.version_id,
+    created_at = info.created_at, bytes = info.bytes,
+    application_type = application_type,
+    app_id = app_id or layout.app_id(application_type, id), info = info,
+    stem = layout.folder(application_type, id) .. "/"
+      .. layout.stem(id, info.timestamp, info.version_id) }
+end
+
+-- What tells a snapshot from all others; those without a version are told by
+-- time and size.
+local function identity(one)
+  return table.concat({ one.application_type, one.id, one.version_id
+    or one.created_at .. "\0" .. one.bytes }, "\0")
+end
+
+-- The listings to ask for: { ask = function() -> infos or nil, err, … }.
+local function listings_of(client, options)
+  local asked, is_asked = {}, {}
+  local function add(ids, application_type)
+    for _, id in ipairs(ids or {}) do
+      if not is_asked[application_type .. id] then
+        is_asked[application_type .. id] = true
+        asked[#asked + 1] = { id = id, application_type = application_type,
+          ask = function()
+            return client:all_app_snapshots { app_id = id,
+              application_type = application_type }
+          end }
+      end
+    end
+  end
+  if options.all then
+    for _, application_type in ipairs(layout.TYPES) do
+      asked[#asked + 1] = { application_type = application_type,
+        ask = function()
+          return client:all_snapshots {
+            scope = layout.scope_of(application_type) }
+        end }
+    end
+  else
+    add(options.apps, "app")
+    add(options.databases, "database")
+  end
+  return asked, add
+end
+
+-- Asks for all of them; each gets `infos` or `err`.
+local function ask_all(client, asked, concurrency)
+  crew.run(client, asked, concurrency, function(one)
+    one.infos, one.err = one.ask()
+  end, function(one, _, err)
+    one.err = err
+  end)
+end
+
+-- Plans without the listing of a whole account still name what there is.
+local function ask_one_by_one(client, options)
+  local response, err = client:account()
+  if not response then
+    return nil, err
+  end
+  local found = response.response
+  local asked, add = listings_of(client, {})
+  for name, application_type in pairs { applications = "app",
+    databases = "database" } do
+    local ids = {}
+    for i, one in ipairs(type(found[name]) == "table" and found[name] or {}) do
+      ids[i] = one.id
+    end
+    add(ids, application_type)
+  end
+  ask_all(client, asked, options.concurrency)
+  return asked
+end
+
+local function needs_another_plan(asked)
+  for _, one in ipairs(asked) do
+    if not one.err or one.err.code ~= "UPGRADE_REQUIRED" then
+      return false
+    end
+  end
+  return true
+end
+
+-- All snapshots of the listings, each once, and the listings that failed; nil
+-- and the first error when all have failed.
+local function list_remote(client, options)
+  local asked = listings_of(client, options)
+  ask_all(client, asked, options.concurrency)
+  if options.all and needs_another_plan(asked) then
+    local all, err = ask_one_by_one(client, options)
+    if not all then
+      return nil, err
+    end
+    asked = all
+  end
+  local items, failed, seen = {}, {}, {}
+  for _, one in ipairs(asked) do
+    if one.err then
+      failed[#failed + 1] = { status = "failed", id = one.id,
+        application_type = one.application_type, err = one.err }
+    end
+    for _, info in ipairs(one.infos or {}) do
+      local item = new_item(info, one.id)
+      local key = identity(item)
+      if not seen[key] then
+        seen[key] = true
+        items[#items + 1] = item
+      end
+    end
+  end
+  if #asked > 0 and #failed == #asked then
+    return nil, failed[1].err
+  end
+  return items, failed
+end
+
+-- Those of the items that the policy keeps and the mirror lacks.
+local function choose(items, entries, options, settings)
+  local is_here, is_asked = {}, {}
+  for _, entry in ipairs(entries) do
+    is_here[identity(entry)] = true
+  end
+  local remote, here = {}, {}
+  for _, item in ipairs(items) do
+    is_asked[item.application_type .. item.id] = true
+    -- without a version the filters cannot tell that it is the one here
+    if item.version_id or not is_here[identity(item)] then
+      remote[#remote + 1] = item
+    end
+  end
+  for _, entry in ipairs(entries) do
+    if is_asked[entry.application_type .. entry.id] then
+      here[#here + 1] = entry
+    end
+  end
+  -- nothing is removed here: what would be refused there is kept instead
+  settings.on_empty = settings.on_empty or "keep_newest"
+  local found, why = retention.to_download(remote, here,
+    options.policy or EVERYTHING, settings)
+  if not found then
+    return nil, failure.new("bad_request", why, { operation = "sync" })
+  end
+  return found
+end
+
+------------------------------------------------------------- one at a time
+
+-- The result's entry, as list() has it.
+local function entry_of(item, path)
+  return { id = item.id, version_id = item.version_id,
+    created_at = item.created_at, bytes = item.bytes,
+    application_type = item.application_type, app_id = item.app_id,
+    path = path .. ".zip" }
+end
+
+-- What the place of a snapshot holds that is in its way, as an error; nil when
+-- it is free. `orphan`: it is a whole file that only lacks its JSON.
+local function obstacle(path, item)
+  local known, why = record.read(path .. ".json")
+  local zip = path .. ".zip"
+  if not files.mode(zip) then
+    if why ~= "foreign" and why ~= "newer" then
+      return nil
+    end
+    return failure.new("exists", path .. ".json is there, and not ours")
+  end
+  local size = files.size(zip)
+  if known and identity(known) == identity(item) and size then
+    return failure.new("integrity", ("%s has %d bytes, not %d; "
+      .. "verify { set_aside = true } makes room"):format(zip, size,
+      item.bytes))
+  elseif known or why == "foreign" or why == "newer" then
+    return failure.new("exists", zip .. " is there, and not this snapshot")
+  end
+  return failure.new("exists", zip .. " is there without its JSON; "
+    .. "adopt takes it in"), size == item.bytes
+end
+
+-- Removes the JSON of a snapshot of which nothing came.
+local function drop_record(path)
+  if not files.mode(path .. ".zip.part") and not files.mode(path .. ".zip") then
+    files.remove(path .. ".json")
+  end
+end
+
+-- Brings one snapshot here. Gives its status, and an error where there is one.
+local function fetch(job, item, entry, watch)
+  local path = job.dir .. "/" .. item.stem
+  local folder, name = path:match "^(.*)/([^/]*)$"
+  local in_the_way, orphan = obstacle(path, item)
+  if orphan and job.adopt then
+    local adopted, err = care.adopt(job.mirror, entry)
+    return adopted and "adopted" or "failed", err
+  elseif in_the_way then
+    return "failed", in_the_way
+  end
+  local ok, err = files.make_folder(folder)
+  if ok then
+    ok, err = record.write(path .. ".json", entry)
+  end
+  if not ok then
+    return "failed", err
+  end
+  local zip
+  zip, err = item.info:download { path = folder, filename = name .. ".zip",
+    segments = job.segments, progress = watch }
+  if not zip then
+    drop_record(path)
+    return "failed", err
+  end
+  entry.etag = zip.etag
+  zip:close()
+  -- the snapshot is safe whether or not this can be written
+  local _, warning = record.write(path .. ".json", entry)
+  return "downloaded", warning
+end
+
+-- A line of progress for one download: a function to give to it, and one to
+-- call when it is over.
+local function watch_one(job, item)
+  local progress = job.progress
+  if type(progress) == "function" then
+    return function(done, total, rate)
+      local wanted = progress(item, done, total, rate) ~= false
+      job.stopped = job.stopped or not wanted or job.mirror.closed
+      return not job.stopped
+    end, function() end
+  end
+  local bar = progress
+    and progress:add(item.created_at:sub(1, 16) .. " " .. item.id)
+  return function(done, total, rate)
+    if bar then
+      bar(done, total, rate)
+    end
+    job.stopped = job.stopped or job.mirror.closed
+    return not job.stopped
+  end, function(status, err)
+    if bar then
+      bar:finish(status ~= "downloaded" and tostring(err or status) or nil)
+    end
+  end
+end
+
+local function skip(item, err)
+  local result = entry_of(item, "")
+  result.path = nil
+  result.status, result.err = "skipped", err
+  return result
+end
+
+local function work_one(job, item)
+  if job.stopped or job.mirror.closed then
+    return skip(item)
+  end
+  local result = entry_of(item, job.dir .. "/" .. item.stem)
+  local watch, finish = watch_one(job, item)
+  local status, err = fetch(job, item, entry_of(item, job.dir .. "/"
+    .. item.stem), watch)
+  result.status, result.err = status, err
+  -- a closed client would raise at the next
+  job.stopped = job.stopped or status == "failed" and err.kind == "closed"
+  finish(status, err)
+  return result
+end
+
+-------------------------------------------------------------------- the whole
+
+local function plan_only(job, items)
+  local results = {}
+  for i, item in ipairs(items) do
+    results[i] = entry_of(item, job.dir .. "/" .. item.stem)
+    results[i].status = "planned"
+  end
+  return results
+end
+
+local STATUSES = { "downloaded", "adopted", "failed", "skipped", "planned" }
+local COUNTED = { downloaded = true, planned = true }
+
+-- Does what mirror.lua says of sync; options and settings (those for the
+-- filters) are checked.
+function sync.run(mirror, client, options, settings)
+  local items, failed = list_remote(client, options)
+  if not items then
+    return nil, failed
+  end
+  local found, err = record.scan(mirror.dir)
+  if not found then
+    return nil, err
+  end
+  local chosen
+  chosen, err = choose(items, found.entries, options, settings)
+  if not chosen then
+    return nil, err
+  end
+  local job = { mirror = mirror, dir = mirror.dir, adopt = options.adopt,
+    segments = options.segments, progress = options.progress }
+  if options.dry_run then
+    return care.count(table.move(failed, 1, #failed, #chosen + 1,
+      plan_only(job, chosen)), STATUSES, COUNTED)
+  end
+  care.tidy(found, settings)
+  if type(job.progress) == "table" and job.progress.expect then
+    local total = 0
+    for _, item in ipairs(chosen) do
+      total = total + item.bytes
+    end
+    job.progress:expect(#chosen, total)
+  end
+  local results = {}
+  crew.run(client, chosen, options.concurrency, function(item, index)
+    results[index] = work_one(job, item)
+  end, function(item, index, why)
+    results[index] = skip(item, why)
+  end)
+  return care.count(table.move(failed, 1, #failed, #chosen + 1, results),
+    STATUSES, COUNTED)
+end
+
+return sync

@@ -1,0 +1,19 @@
+// The platform's own client downloads an application's newest snapshot.
+//   node -r ../peers/redirect.cjs peer.cjs FILE APP_ID
+"use strict";
+
+const { writeFile } = require("node:fs/promises");
+const { createRequire } = require("node:module");
+
+const [file, id] = process.argv.slice(2);
+const load = createRequire(`${process.env.PEERS_MODULES}/`);
+const { SquareCloudAPI } = load("@squarecloud/api");
+
+async function main() {
+  const client = new SquareCloudAPI(process.env.SQUARECLOUD_API_KEY);
+  const application = await client.applications.fetch(id);
+  const [newest] = await application.snapshots.list();
+  await writeFile(file, await newest.download());
+}
+
+main();

@@ -1,0 +1,184 @@
+-- squaresnap create: one, several, with a download; limits and the daily quota.
+
+local command = require "spec.support.command"
+local helpers = require "spec.support.helpers"
+local server = require "spec.support.server"
+
+describe("squaresnap create", function()
+  local s, app, other, database
+  before_each(function()
+    s = server.shared()
+    app, other, database = s.apps[1], s.apps[2], s.databases[1]
+  end)
+
+  local used_up = { fault = "respond", match = { method = "POST" },
+    status = 429, code = "DAILY_SNAPSHOTS_LIMIT_REACHED" }
+
+  local function create(...) return command.run(s, { "create", ... }) end
+  local function create_json(...)
+    return command.run(s, { "--json", "create", ... })
+  end
+
+  it("makes a snapshot and names its version", function()
+    local result = create(app)
+    assert.equal(0, result.code)
+    assert.equal("", result.err)
+    local time, id, version = result.out:match
+      "^(%d+%-%d%d%-%d%d %d%d:%d%d)  (%S+)  (%S+)\n$"
+    assert.is_truthy(time)
+    assert.equal(app, id)
+    local listed = command.run(s, { "--json", "list", app }):json()
+    assert.equal(listed[1].version_id, version)
+  end)
+
+  it("gives one JSON object a line, without secrets", function()
+    local result = create_json(app, other)
+    assert.equal(0, result.code)
+    local lines = result:json_lines()
+    assert.equal(2, #lines)
+    for i, id in ipairs { app, other } do
+      assert.equal("created", lines[i].status)
+      assert.equal(id, lines[i].app_id)
+      assert.equal("app", lines[i].application_type)
+      assert.is_string(lines[i].version_id)
+      assert.is_string(lines[i].created_at)
+      assert.is_nil(lines[i].url)
+      assert.is_nil(lines[i].key)
+    end
+  end)
+
+  it("makes a database's", function()
+    local result = create_json(database, "--database")
+    assert.equal("database", result:json().application_type)
+    assert.equal(1, #s:requests { method = "POST",
+      path = "/v2/databases/" .. database .. "/snapshots" })
+  end)
+
+  it("with --dry-run prints what would be sent, and sends nothing", function()
+    local result = create("-n", app, "a b/ç")
+    assert.equal(0, result.code)
+    assert.equal(("POST %s/apps/%s/snapshots\n"):format(s.http_base_url, app)
+      .. ("POST %s/apps/a%%20b%%2F%%C3%%A7/snapshots\n"):format(
+      s.http_base_url), result.out)
+    assert.same({ dry_run = true, requests = { { method = "POST",
+      url = s.http_base_url .. "/databases/" .. database .. "/snapshots" } } },
+      create_json("--dry-run", database, "--database"):json())
+    assert.equal(0, #s:requests())
+    local default = command.run(nil, { "create", "-n", "x" })
+    assert.equal("POST https://api.squarecloud.app/v2/apps/x/snapshots\n",
+      default.out)
+    -- and it is what is sent
+    create "a b/ç"
+    assert.equal("/v2/apps/a%20b%2F%C3%A7/snapshots", s:requests()[1].uri)
+  end)
+
+  it("says that a snapshot is made in the background", function()
+    s:configure { processing_ms = 60000 }
+    local result = create(app)
+    assert.equal(0, result.code)
+    assert.matches("^being made +" .. app, result.out)
+    assert.matches("`squaresnap list " .. app .. "` shows it", result.err)
+    assert.same({ app_id = app, application_type = "app",
+      status = "processing" }, create_json(app):json())
+  end)
+
+  it("goes on with the others when one fails: exit code 3", function()
+    local result = create_json("nobody", app)
+    assert.equal(3, result.code)
+    local lines = result:json_lines()
+    assert.equal("failed", lines[1].status)
+    assert.equal("not_found", lines[1].error.kind)
+    assert.equal("APP_NOT_FOUND", lines[1].error.code)
+    assert.equal(404, lines[1].error.http_status)
+    assert.equal(5, lines[1].error.exit_code)
+    assert.equal("created", lines[2].status)
+    assert.equal(5, create("nobody", "nothing").code)
+  end)
+
+  it("waits out the platform's pace between several", function()
+    s:configure { limits = { create_account_ms = 1200, retry_after = true } }
+    local result = command.run(s, { "--retries=0", "create", app, other })
+    assert.equal(0, result.code, result.err)
+    assert.matches("the platform wants %d s between two", result.err)
+    assert.equal(3, #s:requests { method = "POST" })
+  end)
+
+  it("does not wait for one alone", function()
+    s:configure { limits = { create_account_ms = 60000, retry_after = true } }
+    create(app)
+    local result = command.run(s, { "--retries=0", "create", other })
+    assert.equal(7, result.code)
+    assert.matches("run it again in %d+ s\n$", result.err)
+  end)
+
+  it("says when the daily quota frees up: exit code 6", function()
+    s:fault(used_up)
+    -- of 16 (2048 MB), the oldest of the last 24 hours is 20.5 hours old
+    local now = os.time()
+    for i = 1, 16 do
+      s:add_snapshot { app = app, bytes = "PK", version_id = "v" .. i,
+        modified = now - 20 * 3600 - 1800 + i * 60 - 60 }
+    end
+    s:add_snapshot { app = other, bytes = "PK", modified = now - 90000 }
+    s:fault { fault = "respond", match = { path = "/v2/users/me" },
+      json = { status = "success", response = { user = { id = "u",
+      plan = { name = "p", memory = { limit = 2048 } } } } } }
+    local result = create(app)
+    assert.equal(6, result.code)
+    assert.matches("quota: DAILY_SNAPSHOTS_LIMIT_REACHED", result.err)
+    assert.matches("the next one frees up at " .. os.date("!%Y%%-%m%%-%d "
+      .. "%H:%M", now + 3 * 3600 + 1800) .. ", in 3 h\n$", result.err)
+    assert.equal(1, #s:requests { method = "POST" })
+  end)
+
+  it("says so even when it cannot be found out when", function()
+    s:fault(used_up)
+    s:fault { fault = "respond", match = { path = "/v2/users" }, status = 400,
+      code = "INVALID_ID" }
+    local result = create(app)
+    assert.equal(6, result.code)
+    assert.matches("`squaresnap quota` shows when", result.err)
+  end)
+
+  describe("with --download", function()
+    local dir
+    before_each(function() dir = helpers.tmpdir() end)
+    after_each(function() helpers.remove(dir.path) end)
+
+    it("downloads what it made", function()
+      local result = create(app, other, "--download", dir .. "/new/backups")
+      assert.equal(0, result.code, result.err)
+      local names = helpers.names(dir .. "/new/backups")
+      assert.equal(2, #names)
+      for _, name in ipairs(names) do
+        assert.is_truthy(result.out:find(dir .. "/new/backups/" .. name, 1,
+          true))
+      end
+    end)
+
+    it("tells both in JSON", function()
+      local lines = create_json(app, "--download", dir.path):json_lines()
+      assert.equal("created", lines[1].status)
+      assert.equal("downloaded", lines[2].status)
+      assert.equal(lines[1].version_id, lines[2].version_id)
+      assert.equal(dir .. "/" .. helpers.names(dir.path)[1], lines[2].path)
+      assert.equal("integer", math.type(math.tointeger(lines[2].bytes)))
+    end)
+
+    it("waits for one that is made in the background", function()
+      s:configure { processing_ms = 300 }
+      local result = create(app, "--download", dir.path)
+      assert.equal(0, result.code, result.err)
+      assert.equal(1, #helpers.names(dir.path))
+      assert.equal(1, #s:requests { method = "POST" })
+    end)
+
+    it("fails with the download's exit code, and says it was made", function()
+      s:fault { fault = "expired", match = { path = "/applications" } }
+      local result = create(app, "--download", dir.path)
+      assert.equal(8, result.code)
+      assert.matches(app, result.out)
+      assert.matches("expired", result.err)
+    end)
+  end)
+end)

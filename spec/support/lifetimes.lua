@@ -1,0 +1,171 @@
+--- What the specs of lifetimes share: the helpers in C of spec/lifetimes,
+-- built when first asked for; processes that are watched while they run; the
+-- start of their scripts.
+
+local lfs = require "lfs"
+local helpers = require "spec.support.helpers"
+local zips = require "spec.support.zips"
+local socket = require "socket"
+
+local lifetimes = {}
+
+local function quote(text)
+  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
+end
+
+local here = lfs.currentdir()
+local folder = helpers.tmpdir()
+
+-- What a sanitizer has preloaded is not for the compiler.
+local function must(command)
+  local ok = os.execute("env -u LD_PRELOAD -u MAKEFLAGS " .. command)
+  if not ok then error("failed: " .. command, 3) end
+end
+
+local built = {}
+local function build(name, command)
+  if not built[name] then
+    local path = folder .. "/" .. name
+    must(command:format(quote(path)))
+    built[name] = path
+  end
+  return built[name]
+end
+
+--- The C host, spec/lifetimes/host.c; its head says what it does.
+function lifetimes.host()
+  return build("host", "sh -c '${CC:-cc} $SPEC_CFLAGS -std=c11 -O1 -g -o \"$0\""
+    .. " spec/lifetimes/host.c $(pkg-config --cflags --libs lua5.4 libcurl)"
+    .. " -lpthread' %s")
+end
+
+--- To be preloaded: spec/lifetimes/slow.c.
+function lifetimes.slow()
+  return build("slow.so", "sh -c '${CC:-cc} -std=c11 -O1 -g -fPIC -shared"
+    .. " -o \"$0\" spec/lifetimes/slow.c -ldl' %s")
+end
+
+--- A ZIP file whose reading takes seconds: `path`.
+function lifetimes.write_long_zip(path)
+  local small = zips.bomb(24) -- its matches repeat every 13 bytes
+  local turns = 1800000
+  local raw = small:sub(1, 15) .. small:sub(3, 15):rep(turns)
+    .. small:sub(16)
+  helpers.write_file(path, (zips.build { { name = "zeros", method = 8,
+    raw = raw, bytes = 1 + 258 * (24 + 8 * turns), crc = 1 } }))
+end
+
+--- Starts a process.
+-- @param words of the command; `environment` by name. PRELOAD is put behind
+-- what is preloaded already
+-- @return { pid, wait() → stdout, stderr, "exit" or "signal", which;
+-- seconds between start and end }
+function lifetimes.start(words, environment)
+  local base = os.tmpname()
+  local command = { "env", "LUA_PATH=" .. package.path,
+    "LUA_CPATH=" .. package.cpath }
+  for name, value in pairs(environment or {}) do
+    if name == "PRELOAD" then
+      local before = os.getenv "LD_PRELOAD"
+      name, value = "LD_PRELOAD", (before and before .. " " or "") .. value
+    end
+    command[#command + 1] = name .. "=" .. value
+  end
+  for _, word in ipairs(words) do command[#command + 1] = word end
+  for i, word in ipairs(command) do command[i] = quote(word) end
+  local pipe = assert(io.popen(("echo $$; exec %s >%s 2>%s.err </dev/null")
+    :format(table.concat(command, " "), base, base), "r"))
+  local process = { pid = pipe:read "n" }
+  function process.wait()
+    local _, how, code = pipe:close()
+    local out, err = helpers.read_file(base), helpers.read_file(base .. ".err")
+    os.remove(base)
+    os.remove(base .. ".err")
+    return out, err, how, code
+  end
+  --- What it has written so far.
+  function process.out() return helpers.read_file(base) end
+  return process
+end
+
+--- The same with a script, run by lua5.4 or, with `mode`, by the C host.
+function lifetimes.start_script(script, arguments, environment, mode, before)
+  local path = os.tmpname()
+  helpers.write_file(path, script)
+  local words = before or {}
+  for _, more in ipairs { mode and { lifetimes.host(), mode, path }
+    or { "lua5.4", path }, arguments or {} } do
+    table.move(more, 1, #more, #words + 1, words)
+  end
+  local process = lifetimes.start(words, environment)
+  local wait = process.wait
+  function process.wait()
+    local out, err, how, code = wait()
+    os.remove(path)
+    return out, err, how, code
+  end
+  return process
+end
+
+--- The same, waited for; killed when it does not come to an end.
+function lifetimes.run(script, arguments, environment, mode)
+  return lifetimes.start_script(script, arguments, environment, mode,
+    { "timeout", "--foreground", "-s", "KILL", "120" }).wait()
+end
+
+--- Waits until `ready()` gives something, which is returned.
+function lifetimes.wait(ready, what)
+  local deadline = socket.gettime() + 30
+  repeat
+    local result = ready()
+    if result then return result end
+    socket.sleep(0.002)
+  until socket.gettime() > deadline
+  error("waited in vain for " .. what, 2)
+end
+
+--- The start of a script: `new_client(options)`, `client`, `app`, `dir`, and
+-- `probe` (spec/support/process_probe.c). For lifetimes.arguments.
+lifetimes.PROLOGUE = [[
+local key, base_url, snapshots_url, ca_file, app, dir = ...
+local square = require "squarecloud"
+local probe = require "process_probe"
+local function new_client(options)
+  local o = { api_key = key, base_url = base_url, proxy = "",
+    snapshots_url = snapshots_url, ca_file = ca_file }
+  for name, value in pairs(options or {}) do o[name] = value end
+  return square.Client(o)
+end
+local client = new_client()
+local function exists(path)
+  local file = io.open(path)
+  if file then file:close() end
+  return file ~= nil
+end
+-- Steps until `ready()`; raises when that never comes.
+local function until_true(ready)
+  local deadline = probe.now() + 30
+  while not ready() do
+    assert(probe.now() < deadline, "waited in vain")
+    client:step(0.005)
+  end
+end
+local function count(path)
+  local pipe <close> = io.popen("ls /proc/" .. probe.pid() .. path)
+  local n = 0
+  for _ in pipe:lines() do n = n + 1 end
+  return n
+end
+local function threads() return count "/task" end
+local function descriptors() return count "/fd" end
+local _ = app, dir, exists, until_true, threads, descriptors
+]]
+
+function lifetimes.arguments(s, dir)
+  return { s.key, s.base_url, s.snapshots_url, s.ca_file, s.apps[1],
+    dir and tostring(dir) or "" }
+end
+
+lifetimes.here = here
+
+return lifetimes

@@ -1,0 +1,164 @@
+--- What the specs of the mirror share: mirrors made without a download, what a
+-- folder holds, and syncs and prunes in processes of their own.
+
+local lfs = require "lfs"
+local helpers = require "spec.support.helpers"
+local zips = require "spec.support.zips"
+
+local mirrors = {}
+
+mirrors.DAY = 86400
+
+--- A whole ZIP file of its own for each number; small.
+function mirrors.archive(number)
+  return (zips.build { { name = "n.txt", data = "number " .. number } })
+end
+
+local function iso(seconds)
+  return os.date("!%Y-%m-%dT%H:%M:%SZ", seconds)
+end
+
+local function make_folders(path)
+  for at in (path .. "/"):gmatch "()/" do
+    if at > 1 then lfs.mkdir(path:sub(1, at - 1)) end
+  end
+end
+
+--- Puts a snapshot into a mirror's folder, as a sync would.
+-- @param spec id, at (epoch seconds), version, application_type ("app"), bytes
+-- (a ZIP), json (another text; false: none)
+-- @return its path without an ending
+function mirrors.put(dir, spec)
+  local application_type = spec.application_type or "app"
+  local bytes = spec.bytes or mirrors.archive(spec.version or "")
+  local folder = ("%s/%s/%s"):format(dir, application_type, spec.id)
+  make_folders(folder)
+  local path = ("%s/%s_%s%s"):format(folder, spec.id,
+    os.date("!%Y%m%dT%H%M%SZ", spec.at),
+    spec.version and "_" .. spec.version or "")
+  helpers.write_file(path .. ".zip", bytes)
+  if spec.json ~= false then
+    helpers.write_file(path .. ".json", spec.json or ([[{ "mirror": 1,
+      "id": "%s", %s "created_at": "%s", "bytes": %d, "scope": "%s" }]])
+      :format(spec.id, spec.version
+        and ('"version_id": "%s",'):format(spec.version) or "", iso(spec.at),
+        #bytes, application_type == "app" and "applications" or "databases"))
+  end
+  return path
+end
+
+--- All files below a folder: [path relative to it] = bytes; without the lock.
+function mirrors.tree(dir)
+  local found = {}
+  local function walk(at)
+    for _, name in ipairs(helpers.names(dir .. at)) do
+      local path = at .. "/" .. name
+      local mode = lfs.symlinkattributes(dir .. path, "mode")
+      if mode == "directory" then
+        walk(path)
+      elseif name ~= ".mirror.lock" then
+        found[path:sub(2)] = mode == "file"
+          and helpers.read_file(dir .. path) or mode
+      end
+    end
+  end
+  walk ""
+  return found
+end
+
+--- The versions of entries or results, in their order.
+function mirrors.versions(list)
+  local versions = {}
+  for i, one in ipairs(list) do versions[i] = one.version_id or "" end
+  return versions
+end
+
+--- The statuses of results, in their order.
+function mirrors.statuses(results)
+  local statuses = {}
+  for i, one in ipairs(results) do statuses[i] = one.status end
+  return statuses
+end
+
+---------------------------------------------------------- other processes
+
+local function quote(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local SCRIPT = [[
+local settings = load("return " .. ...)()
+local square, client
+if settings.die_at then
+  -- killed before its nth call that changes the disk
+  local lfs, left = require "lfs", settings.die_at
+  for where, names in pairs { [io] = { "open" }, [lfs] = { "mkdir" },
+    [os] = { "rename", "remove" } } do
+    for _, name in ipairs(names) do
+      local call = where[name]
+      where[name] = function(...)
+        if where ~= io or select(2, ...) ~= "rb" then
+          left = left - 1
+          if left == 0 then os.execute "kill -KILL $PPID" end
+        end
+        return call(...)
+      end
+    end
+  end
+end
+square = require "squarecloud"
+local m <close> = assert(square.mirror.open(settings.dir))
+local results, err
+if settings.policy then
+  results, err = m:prune(settings.policy, settings.options)
+else
+  client = square.Client(settings.client)
+  results, err = m:sync(client, settings.options)
+  client:close()
+end
+if not results then print(err) os.exit(1, true) end
+for _, one in ipairs(results) do
+  print(one.status, one.version_id, one.err)
+end
+]]
+
+-- A Lua value as source text.
+local function source(value)
+  if type(value) ~= "table" then return ("%q"):format(value) end
+  local parts = {}
+  for name, one in pairs(value) do
+    parts[#parts + 1] = ("[%q]=%s"):format(name, source(one))
+  end
+  return "{" .. table.concat(parts, ",") .. "}"
+end
+
+--- Starts a sync, or a prune when there is a policy, in another process.
+-- @param setting options (of sync or prune), policy (of prune), die_at (it is
+-- killed, as by SIGKILL, before its nth call that changes the disk)
+-- @return { pid, wait() (what it printed, whether it came to its end),
+-- kill() (SIGKILL, and its end) }
+function mirrors.start(s, dir, setting)
+  local client = s and { api_key = s.key, base_url = s.base_url, proxy = "",
+    snapshots_url = s.snapshots_url, ca_file = s.ca_file }
+  local script = os.tmpname()
+  helpers.write_file(script, SCRIPT)
+  local pipe = assert(io.popen(("echo $$ && exec env LUA_PATH=%s LUA_CPATH=%s "
+    .. "lua5.4 %s %s 2>&1 </dev/null"):format(quote(package.path),
+    quote(package.cpath), quote(script), quote(source { client = client,
+      dir = dir, options = setting.options, policy = setting.policy,
+      die_at = setting.die_at })), "r"))
+  local process = { pid = pipe:read "n" }
+  function process.wait()
+    local out = pipe:read("a"):gsub("^\n", "")
+    local ok = pipe:close()
+    os.remove(script)
+    return out, ok == true
+  end
+  function process.kill()
+    os.execute("kill -KILL " .. process.pid .. " 2>/dev/null")
+    return process.wait()
+  end
+  return process
+end
+
+return mirrors
