@@ -444,13 +444,15 @@ static bool start_thread(struct sq_engine *e, struct sq_failure *f) {
   e->crews[SQ_FILE_CREW] = sq_crew_new(1);
   e->crews[SQ_ZIP_CREW] = sq_crew_new(ZIP_THREADS);
   pthread_mutex_lock(&running.lock);
-  e->started = !running.over && e->wire && e->crews[SQ_FILE_CREW] &&
+  bool over = running.over;
+  e->started = !over && e->wire && e->crews[SQ_FILE_CREW] &&
                e->crews[SQ_ZIP_CREW] &&
                sq_thread_start(network_main, e, &e->thread);
   if (e->started) sq_list_append(&running.list, &e->engines);
   pthread_mutex_unlock(&running.lock);
   if (e->started) return true;
   drop_parts(e);
+  if (over) return sq_failure_set(f, SQ_CLOSED, "the process is ending");
   return sq_failure_set(f, SQ_NETWORK, "the engine's thread cannot be started");
 }
 

@@ -185,12 +185,10 @@ static int move(void) {
 /* ---- other hosts ------------------------------------------------------ */
 
 static int bare(void) {
-  static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},
-                                       {LUA_LOADLIBNAME, luaopen_package},
-                                       {LUA_TABLIBNAME, luaopen_table},
-                                       {LUA_STRLIBNAME, luaopen_string},
-                                       {LUA_MATHLIBNAME, luaopen_math},
-                                       {NULL, NULL}};
+  static const luaL_Reg libraries[] = {
+      {LUA_GNAME, luaopen_base},       {LUA_LOADLIBNAME, luaopen_package},
+      {LUA_TABLIBNAME, luaopen_table}, {LUA_STRLIBNAME, luaopen_string},
+      {LUA_MATHLIBNAME, luaopen_math}, {NULL, NULL}};
   lua_State *L = luaL_newstate();
   if (!L) return 1;
   for (const luaL_Reg *one = libraries; one->name; one++) {
@@ -237,11 +235,10 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     int (*run)(void);
-  } modes[] = {{"close", close_state},  {"again", again},
-               {"exit", exit_children}, {"thread", two_threads},
-               {"leave", leave},        {"move", move},
-               {"bare", bare},          {"curl", with_curl},
-               {"warn", with_warn}};
+  } modes[] = {
+      {"close", close_state},  {"again", again},    {"exit", exit_children},
+      {"thread", two_threads}, {"leave", leave},    {"move", move},
+      {"bare", bare},          {"curl", with_curl}, {"warn", with_warn}};
   if (argc < 3) return 2;
   script = argv + 2;
   for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)

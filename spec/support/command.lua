@@ -44,6 +44,9 @@ local function environment(s, setting)
     "LUA_CPATH=" .. absolute(package.cpath) }
   for _, name in ipairs(PASSED) do
     local value = os.getenv(name)
+    -- a sanitizer's file, from any folder
+    value = value and value:gsub("%f[%a_]suppressions=([^/])",
+      "suppressions=" .. lfs.currentdir() .. "/%1")
     if value then words[#words + 1] = name .. "=" .. value end
   end
   if s and setting.key ~= false then
@@ -126,9 +129,10 @@ end
 function command.start(s, arguments, setting)
   local files = new_files()
   local code_file = os.tmpname()
-  local pipe = assert(io.popen(("sh -c %s; echo $? >%s"):format(
-    quote("echo $$; " .. command.line(s, arguments, setting) .. files.words),
-    quote(code_file)), "r"))
+  local line = "echo $$; " .. command.line(s, arguments, setting)
+    .. files.words
+  local pipe = assert(io.popen(("exec 2>/dev/null; sh -c %s; echo $? >%s")
+    :format(quote(line), quote(code_file)), "r"))
   local process = { pid = pipe:read "n" }
   function process.kill(signal)
     os.execute(("kill -%s %d"):format(signal, process.pid))
@@ -157,7 +161,8 @@ function command.terminal(s, arguments, setting)
     words_of(s, arguments, setting))
   local line = command.line(s, arguments, { env = env, key = setting.key,
     folder = setting.folder, stdin = keyboard,
-    script = ("timeout --foreground 60 script -qefc %s %s"):format(quote(inner), "/dev/null") })
+    script = ("timeout --foreground 60 script -qefc %s /dev/null"):format(
+      quote(inner)) })
   local pipe = assert(io.popen(("sh -c %s; echo $? >%s"):format(
     quote(line .. files.words), quote(code_file)), "r"))
   local keys = assert(io.open(keyboard, "w"))

@@ -15,6 +15,7 @@
  */
 #include "../../csrc/config.h"
 
+#include <dlfcn.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <pthread.h>
@@ -84,8 +85,16 @@ static void *burn_main(void *arg) {
   return NULL;
 }
 
+/* lua_close unloads modules, and these threads may outlive it. */
+static void pin(void) {
+  Dl_info info;
+  if (dladdr((void *)(uintptr_t)&luaopen_process_probe, &info))
+    (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
 /* Its signals are the main thread's to take. */
 static void start(lua_State *L, void *(*run)(void *)) {
+  pin();
   pthread_t id;
   sigset_t all, old;
   sigfillset(&all);
@@ -104,8 +113,7 @@ static int f_alarm(lua_State *L) {
 }
 
 static int f_burn(lua_State *L) {
-  for (lua_Integer n = luaL_checkinteger(L, 1); n > 0; n--)
-    start(L, burn_main);
+  for (lua_Integer n = luaL_checkinteger(L, 1); n > 0; n--) start(L, burn_main);
   return 0;
 }
 
@@ -121,9 +129,9 @@ static int f_pid(lua_State *L) {
 
 int luaopen_process_probe(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"fork", f_fork},   {"exit", f_exit}, {"wait", f_wait},
-      {"kill", f_kill},   {"alarm", f_alarm}, {"burn", f_burn},
-      {"now", f_now},     {"pid", f_pid},   {NULL, NULL}};
+      {"fork", f_fork}, {"exit", f_exit},   {"wait", f_wait},
+      {"kill", f_kill}, {"alarm", f_alarm}, {"burn", f_burn},
+      {"now", f_now},   {"pid", f_pid},     {NULL, NULL}};
   luaL_newlib(L, functions);
   return 1;
 }

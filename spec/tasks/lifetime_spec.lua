@@ -147,6 +147,29 @@ describe("tasks and their client", function()
     end)
   end
 
+  it("survive what comes between their loss and their finalizers", function()
+    assert.equal("0 true\n", run(TOOLS .. [[
+      local finalized, late = 0, false
+      local dummy = { __gc = function() finalized = finalized + 1 end }
+      for turn = 1, 20 do
+        collectgarbage("incremental", 100, 4, 1) -- in the smallest steps
+        collectgarbage "stop"
+        local lost = new_client()
+        local first = finalized
+        for _ = 1, 3 do lost:spawn(lost.sleep, lost, 0.001) end
+        for _ = 1, 1000 do setmetatable({}, dummy) end -- finalized before
+        lost = nil
+        repeat collectgarbage("step", 0) until finalized > first
+        client:sleep(0.01) -- what the lost tasks slept for has come
+        late = late or finalized < first + 1000
+        client:step(0)
+        collectgarbage "restart"
+        collect()
+      end
+      print(client:pending() .. " " .. tostring(late))
+    ]]))
+  end)
+
   -- What a finalizer may do at any time.
   for name, act in pairs {
     ["closes the client"] = "client:close()",
