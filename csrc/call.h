@@ -25,8 +25,14 @@ struct sq_call;
  * method's results and gives their number, or sets the next operation by
  * sq_call_next and gives SQ_CALL_NEXT. */
 typedef int (*sq_finish)(lua_State *L, struct sq_call *call, int index);
-enum { SQ_CALL_NEXT = -1, SQ_CALL_KEEPS = 1, SQ_CALL_PROGRESS, SQ_CALL_CONTEXT,
-       SQ_CALL_RESULT, SQ_CALL_VALUES = SQ_CALL_RESULT };
+enum {
+  SQ_CALL_NEXT = -1,
+  SQ_CALL_KEEPS = 1,
+  SQ_CALL_PROGRESS,
+  SQ_CALL_CONTEXT,
+  SQ_CALL_RESULT,
+  SQ_CALL_VALUES = SQ_CALL_RESULT
+};
 
 struct sq_call {
   struct sq_state *state;
@@ -38,10 +44,10 @@ struct sq_call {
   struct sq_task *task;    /* that yielded for it; null: somebody blocks */
   int index;               /* of the call, on that task's stack */
   unsigned events;
-  bool closed;   /* by its client */
+  bool closed;    /* by its client */
   bool finishing; /* `finish` reads the operation */
-  bool steps;    /* while it blocks, tasks are resumed */
-  bool raises;   /* its progress function raised: in place of the function */
+  bool steps;     /* while it blocks, tasks are resumed */
+  bool raises;    /* its progress function raised: in place of the function */
   struct sq_progress progress;
   char operation[160]; /* "restore_snapshot a1", fit to be shown */
 

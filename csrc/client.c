@@ -21,13 +21,24 @@
 #define YEAR_SECONDS (365.0 * 86400)
 #define MIB (INT64_C(1024) * 1024)
 
-static const char *const known[] = {
-    "api_key",        "base_url",       "snapshots_url",
-    "account_id",     "timeout",        "action_timeout",
-    "connect_timeout", "stall_timeout", "retries",
-    "max_retry_wait", "concurrency",    "segments",
-    "max_response_bytes", "ca_file",    "proxy",
-    "user_agent",     "trace",          NULL};
+static const char *const known[] = {"api_key",
+                                    "base_url",
+                                    "snapshots_url",
+                                    "account_id",
+                                    "timeout",
+                                    "action_timeout",
+                                    "connect_timeout",
+                                    "stall_timeout",
+                                    "retries",
+                                    "max_retry_wait",
+                                    "concurrency",
+                                    "segments",
+                                    "max_response_bytes",
+                                    "ca_file",
+                                    "proxy",
+                                    "user_agent",
+                                    "trace",
+                                    NULL};
 
 /* ---- options ---------------------------------------------------------- */
 
@@ -107,11 +118,12 @@ static struct sq_profile_options read_profile(const struct sq_options *o) {
       sq_options_number(o, "connect_timeout", 10, 0.001, YEAR_SECONDS);
   p.stall_timeout =
       sq_options_number(o, "stall_timeout", 30, 0.001, YEAR_SECONDS);
-  p.max_retry_wait = sq_options_number(o, "max_retry_wait", 60, 0, YEAR_SECONDS);
+  p.max_retry_wait =
+      sq_options_number(o, "max_retry_wait", 60, 0, YEAR_SECONDS);
   p.retries = (int)sq_options_integer(o, "retries", 3, 0, 1000);
   p.concurrency = (int)sq_options_integer(o, "concurrency", 8, 1, 1000);
-  p.max_response_bytes = (size_t)sq_options_integer(
-      o, "max_response_bytes", 8 * MIB, 1, 1024 * MIB);
+  p.max_response_bytes = (size_t)sq_options_integer(o, "max_response_bytes",
+                                                    8 * MIB, 1, 1024 * MIB);
   read_proxy(o, &p);
   return p;
 }
@@ -171,8 +183,7 @@ struct sq_client *sq_client_check(lua_State *L, int index) {
   return c;
 }
 
-const char *sq_client_push_address(lua_State *L, int index,
-                                   const char *name) {
+const char *sq_client_push_address(lua_State *L, int index, const char *name) {
   lua_getiuservalue(L, index, SQ_CLIENT_ADDRESSES);
   lua_getfield(L, -1, name);
   lua_remove(L, -2);

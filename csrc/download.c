@@ -48,9 +48,12 @@ const char *sq_push_absolute(lua_State *L, const char *path) {
 static const char *read_path(const struct sq_options *o) {
   size_t n;
   const char *path = sq_options_string(o, "path", &n);
-  if (!path) path = ".";
-  else if (n == 0) sq_options_error(o, "option 'path' is empty");
-  else if (strlen(path) != n) sq_options_error(o, "option 'path' holds a NUL");
+  if (!path)
+    path = ".";
+  else if (n == 0)
+    sq_options_error(o, "option 'path' is empty");
+  else if (strlen(path) != n)
+    sq_options_error(o, "option 'path' holds a NUL");
   return sq_push_absolute(o->L, path);
 }
 
@@ -69,8 +72,9 @@ static enum sq_verify read_verify(const struct sq_options *o) {
   static const char *const choices[] = {"structure", "full", NULL};
   if (lua_getfield(o->L, o->index, "verify") == LUA_TBOOLEAN) {
     if (lua_toboolean(o->L, -1))
-      sq_options_error(o, "option 'verify' must be \"full\", \"structure\" or "
-                          "false, got true");
+      sq_options_error(o,
+                       "option 'verify' must be \"full\", \"structure\" or "
+                       "false, got true");
     lua_pop(o->L, 1);
     return SQ_VERIFY_NONE;
   }
@@ -116,14 +120,13 @@ static int start(lua_State *L, const struct sq_options *o, int client,
 }
 
 int sq_download_url(lua_State *L) {
-  static const char *const known[] = {"url",    "path",     "filename",
-                                      "overwrite", "resume", "verify",
-                                      "segments", "progress", NULL};
+  static const char *const known[] = {"url",       "path",     "filename",
+                                      "overwrite", "resume",   "verify",
+                                      "segments",  "progress", NULL};
   char name[SQ_NAME_MAX + 1], version[256] = "";
   size_t n;
   sq_client_check(L, 1);
-  struct sq_options o =
-      sq_options_take(L, 2, "download", "url", false, known);
+  struct sq_options o = sq_options_take(L, 2, "download", "url", false, known);
   struct source source = {NULL, name, version, -1};
   source.url = sq_options_string(&o, "url", &n);
   if (!source.url) return sq_options_error(&o, "option 'url' is missing");
@@ -132,8 +135,7 @@ int sq_download_url(lua_State *L) {
                             : "contains a control character";
   if (problem) return sq_options_error(&o, "option 'url' %s", problem);
   const char *query = sq_url_query(source.url);
-  if (!sq_query_get(query, strlen(query), "versionId", version,
-                    sizeof version))
+  if (!sq_query_get(query, strlen(query), "versionId", version, sizeof version))
     version[0] = '\0';
   sq_name_from_url(name, source.url);
   return start(L, &o, 1, &source, name);

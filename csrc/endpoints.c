@@ -173,18 +173,17 @@ static int call_endpoint(lua_State *L, const struct endpoint *e) {
   struct sq_client *c = sq_client_check(L, 1);
   /* a record or handle alone stands for the snapshot that it is */
   if (e->body[0].option) sq_snapshot_to_options(L, 2);
-  struct sq_options o =
-      sq_options_take(L, 2, e->name, e->main,
-                      e->scopes || !takes(e, "app_id"), e->known);
-  int database = e->scopes ? sq_options_choice(&o, "scope", scopes, 0)
-                           : sq_options_choice(&o, "application_type", types, 0);
-  const char *id =
-      takes(e, "app_id") ? sq_options_id(&o, "app_id", true) : "";
+  struct sq_options o = sq_options_take(
+      L, 2, e->name, e->main, e->scopes || !takes(e, "app_id"), e->known);
+  int database = e->scopes
+                     ? sq_options_choice(&o, "scope", scopes, 0)
+                     : sq_options_choice(&o, "application_type", types, 0);
+  const char *id = takes(e, "app_id") ? sq_options_id(&o, "app_id", true) : "";
   size_t size = 0;
   const char *body = push_body(e, &o, &size);
   const char *url = push_url(L, e->path[database], id);
-  struct sq_call *call = sq_call_push(
-      L, c->state, e->name, e->scopes ? scopes[database] : id, 1);
+  struct sq_call *call =
+      sq_call_push(L, c->state, e->name, e->scopes ? scopes[database] : id, 1);
   int index = lua_gettop(L);
   call->endpoint = e;
   call->database = database == 1;
@@ -209,8 +208,7 @@ int sq_endpoint_repeat(lua_State *L, struct sq_call *call) {
   struct sq_options o = {L, 2, e->name};
   size_t size = 0;
   lua_getfield(L, 2, "app_id");
-  const char *url =
-      push_url(L, e->path[call->database], lua_tostring(L, -1));
+  const char *url = push_url(L, e->path[call->database], lua_tostring(L, -1));
   const char *body = push_body(e, &o, &size);
   struct sq_client *c = sq_client_check(L, 1);
   return sq_call_next(
@@ -243,8 +241,8 @@ int sq_answer_push(lua_State *L, struct sq_call *call) {
   if (sq_op_failure(call->op)->kind != SQ_OK) return sq_call_failed(L, call);
   const struct sq_buf *body = sq_request_body(call->op);
   if (!sq_json_decode(L, body->data, body->size) || !lua_istable(L, -1))
-    return sq_call_error(L, call, SQ_PROTOCOL, "the answer is not JSON: %s",
-                         lua_isstring(L, -1) ? lua_tostring(L, -1)
-                                             : "no object");
+    return sq_call_error(
+        L, call, SQ_PROTOCOL, "the answer is not JSON: %s",
+        lua_isstring(L, -1) ? lua_tostring(L, -1) : "no object");
   return 0;
 }

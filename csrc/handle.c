@@ -41,9 +41,7 @@ static int make(lua_State *L, const char *method, const char *type) {
 }
 
 int sq_handle_app(lua_State *L) { return make(L, "app", "app"); }
-int sq_handle_database(lua_State *L) {
-  return make(L, "database", "database");
-}
+int sq_handle_database(lua_State *L) { return make(L, "database", "database"); }
 
 /* Calls the client's method with the handle's id added to the options. */
 static int call(lua_State *L, const char *method, const char *function,
@@ -52,8 +50,7 @@ static int call(lua_State *L, const char *method, const char *function,
   lua_getiuservalue(L, 1, 2);
   sq_client_check(L, -1); /* "closed" comes before what else is wrong */
   lua_pop(L, 1);
-  struct sq_options o =
-      sq_options_take(L, 2, function, NULL, true, known);
+  struct sq_options o = sq_options_take(L, 2, function, NULL, true, known);
   lua_newtable(L); /* the caller's table stays as it is */
   for (int i = 0; known[i]; i++) {
     lua_getfield(L, o.index, known[i]);
@@ -80,7 +77,8 @@ static int m_all_snapshots(lua_State *L) {
 }
 
 static int m_restore_snapshot(lua_State *L) {
-  static const char *const known[] = {"snapshot_id", "version_id", "wait", NULL};
+  static const char *const known[] = {"snapshot_id", "version_id", "wait",
+                                      NULL};
   return call(L, "restore_snapshot", "restore_snapshot", known);
 }
 
@@ -113,11 +111,10 @@ static int mm_eq(lua_State *L) {
 }
 
 void sq_handle_setup(lua_State *L) {
-  static const luaL_Reg methods[] = {
-      {"snapshot", m_snapshot},
-      {"all_snapshots", m_all_snapshots},
-      {"restore_snapshot", m_restore_snapshot},
-      {NULL, NULL}};
+  static const luaL_Reg methods[] = {{"snapshot", m_snapshot},
+                                     {"all_snapshots", m_all_snapshots},
+                                     {"restore_snapshot", m_restore_snapshot},
+                                     {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__tostring", mm_tostring}, {"__eq", mm_eq}, {NULL, NULL}};
   static const struct sq_record_class class = {SQ_HANDLE, fields, get, methods,

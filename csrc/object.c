@@ -56,7 +56,7 @@ static int mm_pairs(lua_State *L) {
  * upvalue. */
 static void set_closure(lua_State *L, const char *name, lua_CFunction f,
                         const struct sq_record_class *class) {
-  lua_pushlightuserdata(L, (void *)(uintptr_t)class);
+  lua_pushlightuserdata(L, (void *)(uintptr_t) class);
   lua_pushcclosure(L, f, 1);
   lua_setfield(L, -2, name);
 }
@@ -73,7 +73,7 @@ void sq_record_setup(lua_State *L, const struct sq_record_class *class) {
       lua_pushinteger(L, i);
       lua_setfield(L, -2, class->fields[i]);
     }
-    lua_pushlightuserdata(L, (void *)(uintptr_t)class);
+    lua_pushlightuserdata(L, (void *)(uintptr_t) class);
     lua_pushcclosure(L, mm_index, 2);
     lua_setfield(L, -2, "__index");
   }

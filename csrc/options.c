@@ -43,8 +43,7 @@ static int refuse_unknown(const struct sq_options *o,
                           lua_tostring(L, -1));
 }
 
-static void check_known(const struct sq_options *o,
-                        const char *const known[]) {
+static void check_known(const struct sq_options *o, const char *const known[]) {
   lua_State *L = o->L;
   lua_pushnil(L);
   while (lua_next(L, o->index)) {
@@ -142,8 +141,7 @@ lua_Integer sq_options_integer(const struct sq_options *o, const char *name,
   if (get(o, name, LUA_TNUMBER, "a whole number") == LUA_TNUMBER) {
     int whole;
     otherwise = lua_tointegerx(o->L, -1, &whole);
-    if (!whole)
-      sq_options_error(o, "option '%s' must be a whole number", name);
+    if (!whole) sq_options_error(o, "option '%s' must be a whole number", name);
   }
   lua_pop(o->L, 1);
   if (otherwise < least || otherwise > most)

@@ -15,7 +15,7 @@
 #include "snapshot_info.h"
 
 static const char *const fields[] = {
-    "url",        "key",        "id",        "app_id", "application_type",
+    "url",        "key",        "id", "app_id", "application_type",
     "version_id", "created_at", NULL};
 
 static void get(lua_State *L, int index, int field) {
@@ -78,8 +78,8 @@ static void complete(lua_State *L, int index) {
 }
 
 void sq_snapshot_from_info(lua_State *L, int index, int info) {
-  static const char *const same[] = {"url", "key",        "id", "application_type",
-                                     "version_id", "created_at", NULL};
+  static const char *const same[] = {
+      "url", "key", "id", "application_type", "version_id", "created_at", NULL};
   lua_newuserdatauv(L, 0, 2);
   luaL_setmetatable(L, SQ_SNAPSHOT);
   lua_createtable(L, 0, 7);
@@ -143,8 +143,8 @@ static int mm_eq(lua_State *L) {
   sq_record_get_plain(L, 2, "version_id");
   sq_record_get_plain(L, 1, "id");
   sq_record_get_plain(L, 2, "id");
-  lua_pushboolean(L, !lua_isnil(L, 3) && lua_rawequal(L, 3, 4) &&
-                         lua_rawequal(L, 5, 6));
+  lua_pushboolean(
+      L, !lua_isnil(L, 3) && lua_rawequal(L, 3, 4) && lua_rawequal(L, 5, 6));
   return 1;
 }
 
@@ -164,8 +164,9 @@ void sq_snapshot_to_options(lua_State *L, int index) {
   lua_getfield(L, index, "id");
   lua_setfield(L, -2, "snapshot_id");
   if (lua_getfield(L, -1, "version_id") == LUA_TNIL)
-    luaL_error(L, "restore_snapshot: this snapshot has no version id, "
-                  "it cannot be restored by itself");
+    luaL_error(L,
+               "restore_snapshot: this snapshot has no version id, "
+               "it cannot be restored by itself");
   lua_pop(L, 1);
   lua_replace(L, index);
 }

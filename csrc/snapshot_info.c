@@ -38,9 +38,10 @@ enum field {
 };
 
 static const char *const fields[] = {
-    "id",         "size", "created_at", "name", "modified",         "bytes",
-    "timestamp",  "expires_at", "key",  "version_id", "url",
-    "application_type", NULL};
+    "id",       "size",       "created_at", "name",
+    "modified", "bytes",      "timestamp",  "expires_at",
+    "key",      "version_id", "url",        "application_type",
+    NULL};
 
 /* ---- the entry as it was decoded -------------------------------------- */
 
@@ -301,15 +302,14 @@ static int mm_eq(lua_State *L) {
   get(L, 2, F_VERSION_ID);
   get(L, 1, F_ID);
   get(L, 2, F_ID);
-  lua_pushboolean(L, !lua_isnil(L, 3) && lua_rawequal(L, 3, 4) &&
-                         lua_rawequal(L, 5, 6));
+  lua_pushboolean(
+      L, !lua_isnil(L, 3) && lua_rawequal(L, 3, 4) && lua_rawequal(L, 5, 6));
   return 1;
 }
 
 void sq_snapshot_info_setup(lua_State *L) {
-  static const luaL_Reg methods[] = {{"download", sq_download_info},
-                                     {"restore", m_restore},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"download", sq_download_info}, {"restore", m_restore}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
       {"__tostring", mm_tostring}, {"__eq", mm_eq}, {NULL, NULL}};
   static const struct sq_record_class class = {SQ_SNAPSHOT_INFO, fields, get,

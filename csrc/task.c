@@ -467,7 +467,6 @@ static int mm_tostring(lua_State *L) {
  * failed unheard. */
 static int mm_gc(lua_State *L) {
   struct sq_task *t = check(L, 1);
-  struct sq_link *link;
   if (!t->state) return 0;
   if (t->status == FAILED && !t->waited && sq_task_push_error(L, 1))
     sq_task_warn(L);
@@ -478,7 +477,7 @@ static int mm_gc(lua_State *L) {
   }
   sq_link_leave(&t->siblings);
   sq_link_leave(&t->last);
-  while ((link = sq_list_pop(&t->waiters)))
+  while (sq_list_pop(&t->waiters))
     ;
   if (!t->active) take_down(L, t, 1);
   t->state = NULL;

@@ -90,8 +90,8 @@ static struct zip_file *loaded(lua_State *L, int index) {
 
 /* A method that needs no more than the directory: at once when it is there,
  * else after a load. */
-static int with_directory(lua_State *L, struct zip_file *z,
-                          const char *method, sq_finish finish) {
+static int with_directory(lua_State *L, struct zip_file *z, const char *method,
+                          sq_finish finish) {
   struct sq_zip_options o = {.task = SQ_ZIP_LOAD};
   if (z->loaded) {
     lua_pushvalue(L, 1);
@@ -326,9 +326,11 @@ void sq_zip_file_setup(lua_State *L) {
       {"names", m_names}, {"entries", m_entries}, {"read", m_read},
       {"test", m_test},   {"extract", m_extract}, {"close", m_close},
       {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {
-      {"__close", m_close}, {"__gc", m_close}, {"__len", mm_len},
-      {"__tostring", mm_tostring}, {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {{"__close", m_close},
+                                         {"__gc", m_close},
+                                         {"__len", mm_len},
+                                         {"__tostring", mm_tostring},
+                                         {NULL, NULL}};
   static const struct sq_record_class class = {SQ_ZIP_FILE, fields, get,
                                                methods, metamethods};
   sq_record_setup(L, &class);

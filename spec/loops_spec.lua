@@ -149,9 +149,11 @@ describe("backups of many applications:", function()
     local created = s:requests { method = "POST" }
     assert.equal(50, #created)
     assert.is_true(created[50].time - created[1].time >= 0.01 * 49 * 0.9)
-    for i, one in ipairs(created) do
-      assert.equal("/v2/apps/" .. ids[i] .. "/snapshots", one.uri)
-      -- one line each
+    local asked = {}
+    for i, one in ipairs(created) do asked[i] = one.uri:match "many%-%d+" end
+    table.sort(asked)
+    assert.same(ids, asked)
+    for i = 1, 50 do -- one line each
       local lines = select(2, err:gsub("[^\n]*" .. ids[i]:gsub("%-", "%%-")
         .. "[^\n]*", ""))
       assert.equal(1, lines, ids[i])

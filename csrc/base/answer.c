@@ -21,8 +21,10 @@ static const struct code {
   const char *sentence; /* for when the platform sends none; null: nothing */
 } codes[] = {
     {"ACCESS_DENIED", NULL, SQ_AUTHENTICATION, "the API key is not accepted"},
-    {"INVALID_ACCESS_TOKEN", NULL, SQ_AUTHENTICATION, "the API key is not valid"},
-    {"UPGRADE_REQUIRED", NULL, SQ_PERMISSION, "the account's plan does not include this"},
+    {"INVALID_ACCESS_TOKEN", NULL, SQ_AUTHENTICATION,
+     "the API key is not valid"},
+    {"UPGRADE_REQUIRED", NULL, SQ_PERMISSION,
+     "the account's plan does not include this"},
     {"SUBSCRIPTION_REQUIRED", "UPGRADE_REQUIRED", SQ_PERMISSION, NULL},
     {"PERMISSION_DENIED", NULL, SQ_PERMISSION, "the API key may not do this"},
     {"MISSING_SCOPE", NULL, SQ_PERMISSION, "the API key lacks a scope"},
@@ -30,26 +32,37 @@ static const struct code {
     {"DATABASE_NOT_FOUND", NULL, SQ_NOT_FOUND, "no such database"},
     {"SNAPSHOT_NOT_FOUND", NULL, SQ_NOT_FOUND, "no such snapshot or version"},
     {"USER_NOT_FOUND", NULL, SQ_NOT_FOUND, "no such account"},
-    {"INVALID_ID", NULL, SQ_BAD_REQUEST, "the id is not one the platform knows"},
+    {"INVALID_ID", NULL, SQ_BAD_REQUEST,
+     "the id is not one the platform knows"},
     {"ID_INVALID", "INVALID_ID", SQ_BAD_REQUEST, NULL},
-    {"INVALID_SNAPSHOT_ID", NULL, SQ_BAD_REQUEST, "the snapshot id is not valid"},
+    {"INVALID_SNAPSHOT_ID", NULL, SQ_BAD_REQUEST,
+     "the snapshot id is not valid"},
     {"INVALID_VERSION_ID", NULL, SQ_BAD_REQUEST, "the version id is not valid"},
     {"INVALID_SCOPE", NULL, SQ_BAD_REQUEST, "the scope is not valid"},
     {"MISSING_PARAMETERS", NULL, SQ_BAD_REQUEST, NULL},
     {"INVALID_JSON_BODY", NULL, SQ_BAD_REQUEST, NULL},
-    {"SNAPSHOT_DATABASE_MISMATCH", NULL, SQ_BAD_REQUEST, "the snapshot belongs to another database"},
+    {"SNAPSHOT_DATABASE_MISMATCH", NULL, SQ_BAD_REQUEST,
+     "the snapshot belongs to another database"},
     {"PAYLOAD_TOO_LARGE", NULL, SQ_BAD_REQUEST, NULL},
-    {"SNAPSHOT_PROCESSING", NULL, SQ_PENDING, "the snapshot is being made, ask for the list later"},
+    {"SNAPSHOT_PROCESSING", NULL, SQ_PENDING,
+     "the snapshot is being made, ask for the list later"},
     {"RESTORE_IN_PROGRESS", NULL, SQ_PENDING, "a restore is under way"},
-    {"KEEP_CALM", NULL, SQ_RATE_LIMITED, "too many requests, wait and try again"},
-    {"RATE_LIMIT", NULL, SQ_RATE_LIMITED, "too many requests, wait and try again"},
-    {"RATE_LIMIT_EXCEEDED", NULL, SQ_RATE_LIMITED, "too many requests, wait and try again"},
-    {"DAILY_SNAPSHOTS_LIMIT_REACHED", NULL, SQ_QUOTA, "the snapshots of the last 24 hours use up the plan's quota"},
-    {"SNAPSHOT_FAILED", NULL, SQ_SERVER, "the platform failed to make the snapshot"},
-    {"SNAPSHOT_RESTORE_FAILED", NULL, SQ_SERVER, "the platform failed to restore the snapshot"},
+    {"KEEP_CALM", NULL, SQ_RATE_LIMITED,
+     "too many requests, wait and try again"},
+    {"RATE_LIMIT", NULL, SQ_RATE_LIMITED,
+     "too many requests, wait and try again"},
+    {"RATE_LIMIT_EXCEEDED", NULL, SQ_RATE_LIMITED,
+     "too many requests, wait and try again"},
+    {"DAILY_SNAPSHOTS_LIMIT_REACHED", NULL, SQ_QUOTA,
+     "the snapshots of the last 24 hours use up the plan's quota"},
+    {"SNAPSHOT_FAILED", NULL, SQ_SERVER,
+     "the platform failed to make the snapshot"},
+    {"SNAPSHOT_RESTORE_FAILED", NULL, SQ_SERVER,
+     "the platform failed to restore the snapshot"},
     {"INTERNAL_SERVER_ERROR", NULL, SQ_SERVER, NULL},
     {"INTERNAL_ERROR", "INTERNAL_SERVER_ERROR", SQ_SERVER, NULL},
-    {"CLUSTER_MAINTENANCE_TRY_LATER", NULL, SQ_SERVER, "the cluster is under maintenance, try later"},
+    {"CLUSTER_MAINTENANCE_TRY_LATER", NULL, SQ_SERVER,
+     "the cluster is under maintenance, try later"},
 };
 
 static const struct code *find_code(const char *name) {
@@ -86,17 +99,28 @@ enum sq_kind sq_code_kind(const char *code) {
 
 enum sq_kind sq_status_kind(int http_status) {
   switch (http_status) {
-    case 401: return SQ_AUTHENTICATION;
-    case 402: case 403: return SQ_PERMISSION;
-    case 404: case 410: return SQ_NOT_FOUND;
-    case 429: return SQ_RATE_LIMITED;
-    default: break;
+    case 401:
+      return SQ_AUTHENTICATION;
+    case 402:
+    case 403:
+      return SQ_PERMISSION;
+    case 404:
+    case 410:
+      return SQ_NOT_FOUND;
+    case 429:
+      return SQ_RATE_LIMITED;
+    default:
+      break;
   }
   switch (http_status / 100) {
-    case 2: return SQ_OK;
-    case 4: return SQ_BAD_REQUEST;
-    case 5: return SQ_SERVER;
-    default: return SQ_PROTOCOL; /* a redirect, or no status at all */
+    case 2:
+      return SQ_OK;
+    case 4:
+      return SQ_BAD_REQUEST;
+    case 5:
+      return SQ_SERVER;
+    default:
+      return SQ_PROTOCOL; /* a redirect, or no status at all */
   }
 }
 
@@ -111,7 +135,8 @@ static const char *string_end(const char *p, const char *end) {
   while (p < end) {
     const char *quote = memchr(p, '"', (size_t)(end - p)), *back;
     if (quote == NULL) return NULL;
-    for (back = quote; back > start && back[-1] == '\\'; back--) {}
+    for (back = quote; back > start && back[-1] == '\\'; back--) {
+    }
     if ((quote - back) % 2 == 0) return quote;
     p = quote + 1;
   }
@@ -213,8 +238,7 @@ static const char *unescape_one(struct field *to, const char *p,
  * UTF-8 is passed on, and escaped where it is shown. */
 static const char *char_end(const char *p, const char *end) {
   if ((unsigned char)*p++ >= 0xc0)
-    for (int i = 0; i < 3 && p < end && ((unsigned char)*p & 0xc0) == 0x80;
-         i++)
+    for (int i = 0; i < 3 && p < end && ((unsigned char)*p & 0xc0) == 0x80; i++)
       p++;
   return p;
 }
@@ -253,10 +277,12 @@ static const char *skip_nested(const char *p, const char *end) {
   size_t depth = 0;
   for (; p < end; p++) {
     switch (*p) {
-      case '{': case '[':
+      case '{':
+      case '[':
         depth++;
         break;
-      case '}': case ']':
+      case '}':
+      case ']':
         if (--depth == 0) return *p == closing ? p + 1 : NULL;
         break;
       case '"':
@@ -273,9 +299,9 @@ static const char *skip_nested(const char *p, const char *end) {
 /* Behind a number or a literal at p, or null when there is none. */
 static const char *skip_word(const char *p, const char *end) {
   const char *start = p;
-  while (p < end && ((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') ||
-                     (*p >= 'A' && *p <= 'Z') || *p == '-' || *p == '+' ||
-                     *p == '.'))
+  while (p < end &&
+         ((*p >= '0' && *p <= '9') || (*p >= 'a' && *p <= 'z') ||
+          (*p >= 'A' && *p <= 'Z') || *p == '-' || *p == '+' || *p == '.'))
     p++;
   return p > start ? p : NULL;
 }
@@ -455,10 +481,15 @@ double sq_retry_after(const char *value, size_t n, int64_t now) {
 
 static bool may_repeat(const struct sq_failure *f, bool post) {
   switch (f->kind) {
-    case SQ_RATE_LIMITED: return !post || f->http_status == 429;
-    case SQ_NETWORK: case SQ_TIMEOUT: return !post || !f->sent;
-    case SQ_SERVER: return !post;
-    default: return false;
+    case SQ_RATE_LIMITED:
+      return !post || f->http_status == 429;
+    case SQ_NETWORK:
+    case SQ_TIMEOUT:
+      return !post || !f->sent;
+    case SQ_SERVER:
+      return !post;
+    default:
+      return false;
   }
 }
 

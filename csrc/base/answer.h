@@ -27,9 +27,9 @@ enum sq_kind sq_status_kind(int http_status);
  * members with the same name the last one counts; all are "" when the body
  * is no object.  \u0000 and halves of surrogate pairs become U+FFFD. */
 struct sq_envelope {
-  bool is_object;   /* the body is one JSON object as far as a scan sees */
-  char status[16];  /* "success", "error"; "" when absent or no string */
-  char code[64];    /* as on the wire; "" when absent or no string */
+  bool is_object;    /* the body is one JSON object as far as a scan sees */
+  char status[16];   /* "success", "error"; "" when absent or no string */
+  char code[64];     /* as on the wire; "" when absent or no string */
   char message[512]; /* unescaped (\uXXXX to UTF-8), cut; "" when absent */
   bool message_cut;  /* more of it was there */
 };

@@ -13,7 +13,7 @@
 #define DOTS "..."
 
 enum {
-  RAW_MAX = 4096,  /* bytes of a message before it is made fit */
+  RAW_MAX = 4096,   /* bytes of a message before it is made fit */
   PATH_SHOWN = 700, /* bytes of a path, so that the reason has room, too */
   HIDDEN_LENGTH = sizeof(HIDDEN) - 1,
   DOTS_LENGTH = sizeof(DOTS) - 1,
@@ -88,29 +88,21 @@ static void put_end(struct shown *out) {
 
 /* {== Characters ========================================================= */
 
-static bool is_space(char c) {
-  return c == ' ' || (c >= '\t' && c <= '\r');
-}
+static bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 static bool is_one_of(char c, const char *set) {
   return c != '\0' && strchr(set, c) != NULL;
 }
 
-static bool is_quote(char c) {
-  return is_one_of(c, "\"'`");
-}
+static bool is_quote(char c) { return is_one_of(c, "\"'`"); }
 
-static bool is_closing(char c) {
-  return is_quote(c) || is_one_of(c, ")]}>");
-}
+static bool is_closing(char c) { return is_quote(c) || is_one_of(c, ")]}>"); }
 
 static char lower(char c) {
   return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
 }
 
-static bool is_continuation(unsigned char c) {
-  return (c & 0xc0) == 0x80;
-}
+static bool is_continuation(unsigned char c) { return (c & 0xc0) == 0x80; }
 
 /* The length that a first byte promises; 0 when it cannot be one. */
 static size_t utf8_width(unsigned char c) {
@@ -141,9 +133,8 @@ static size_t utf8_length(const char *s, size_t n, uint32_t *code) {
 /* What moves a terminal's cursor, breaks a line, or turns the direction of
  * writing round. */
 static bool is_control(uint32_t code) {
-  return code < 0x20 || (code >= 0x7f && code < 0xa0) ||
-         code == 0x200e || code == 0x200f ||
-         (code >= 0x2028 && code <= 0x202e) ||
+  return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x200e ||
+         code == 0x200f || (code >= 0x2028 && code <= 0x202e) ||
          (code >= 0x2066 && code <= 0x2069);
 }
 
@@ -224,8 +215,8 @@ static void hide_query(struct text *in, struct shown *out) {
 /* The length of the name at p behind which a secret stands; 0: none. */
 static size_t secret_name(const char *p, const char *end) {
   static const char *const names[] = {
-      "awsaccesskeyid=", "awsaccesskeyid>",   "signature=",
-      "signature>",      "signatureprovided>", "x-amz-credential=",
+      "awsaccesskeyid=",      "awsaccesskeyid>",    "signature=",
+      "signature>",           "signatureprovided>", "x-amz-credential=",
       "x-amz-security-token="};
   char first = lower(*p);
   if (first != 'a' && first != 's' && first != 'x') return 0;
@@ -269,8 +260,7 @@ static void hide_value(struct text *in, struct shown *out, size_t length,
                        bool line) {
   put_until(in, out, in->p + length);
   if (in->p < in->end && is_quote(*in->p)) put_until(in, out, in->p + 1);
-  hide_until(in, out,
-             value_end(behind_hidden(in->p, in->end), in->end, line));
+  hide_until(in, out, value_end(behind_hidden(in->p, in->end), in->end, line));
 }
 
 /* ==} */
@@ -309,8 +299,8 @@ void sq_failure_clear(struct sq_failure *f) {
 }
 
 /* The text is made before anything is cleared: it may come from `f`. */
-bool sq_failure_set(struct sq_failure *f, enum sq_kind kind,
-                    const char *format, ...) {
+bool sq_failure_set(struct sq_failure *f, enum sq_kind kind, const char *format,
+                    ...) {
   char raw[RAW_MAX];
   struct shown out = {.dst = f->message, .cap = sizeof f->message};
   struct text in = {.p = raw, .end = raw};
@@ -340,11 +330,10 @@ static inline const char *posix_said(int given, const char *filled) {
   return given == 0 ? filled : "unknown error";
 }
 
-#define STRERROR(err_no, buffer)                                      \
-  _Generic(strerror_r(err_no, buffer, sizeof(buffer)),                \
-      int: posix_said,                                                \
-      default: gnu_said)(strerror_r(err_no, buffer, sizeof(buffer)),  \
-                         buffer)
+#define STRERROR(err_no, buffer)                           \
+  _Generic(strerror_r(err_no, buffer, sizeof(buffer)), int \
+           : posix_said, default                           \
+           : gnu_said)(strerror_r(err_no, buffer, sizeof(buffer)), buffer)
 
 bool sq_failure_errno(struct sq_failure *f, int err_no, const char *what,
                       const char *path) {

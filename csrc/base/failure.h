@@ -69,8 +69,8 @@ void sq_failure_clear(struct sq_failure *f);
  * rate_limited and pending are.  The arguments may point into `f`.  Gives
  * false, so that a function can `return sq_failure_set(...)`.
  */
-bool sq_failure_set(struct sq_failure *f, enum sq_kind kind,
-                    const char *format, ...) SQ_PRINTF(3, 4);
+bool sq_failure_set(struct sq_failure *f, enum sq_kind kind, const char *format,
+                    ...) SQ_PRINTF(3, 4);
 
 /* The same for a system call: kind filesystem, err_no set, and
  * "<what> <path>: <strerror>" as the message (a null path is left out, a

@@ -115,17 +115,22 @@ static bool named(struct text name, const char *want) {
 }
 
 static void take_field(struct sq_head *h, struct text name, struct text v) {
-  if (named(name, "content-length")) take_length(h, v);
-  else if (named(name, "content-range")) take_range(h, v);
-  else if (named(name, "etag")) take_etag(h, v);
+  if (named(name, "content-length"))
+    take_length(h, v);
+  else if (named(name, "content-range"))
+    take_range(h, v);
+  else if (named(name, "etag"))
+    take_etag(h, v);
   else if (named(name, "last-modified"))
     keep(h->last_modified, sizeof h->last_modified, v);
   else if (named(name, "content-type"))
     keep_start(h->content_type, sizeof h->content_type, v);
-  else if (named(name, "content-encoding")) take_encoding(h, v);
+  else if (named(name, "content-encoding"))
+    take_encoding(h, v);
   else if (named(name, "retry-after"))
     keep(h->retry_after, sizeof h->retry_after, v);
-  else if (named(name, "date")) h->date = sq_time_parse_http(v.s, v.n);
+  else if (named(name, "date"))
+    h->date = sq_time_parse_http(v.s, v.n);
 }
 
 /* "HTTP/1.1 200 OK", "HTTP/2 200" */
@@ -156,8 +161,10 @@ bool sq_head_line(struct sq_head *h, const char *line, size_t n) {
   bool interim = is_interim(h->status);
   if (h->complete) {
   } else if (n == 0 || line[0] == '\r' || line[0] == '\n') {
-    if (interim) sq_head_clear(h);
-    else h->complete = true;
+    if (interim)
+      sq_head_clear(h);
+    else
+      h->complete = true;
   } else if ((!h->begun || interim) && n > 5 &&
              strncasecmp(line, "HTTP/", 5) == 0) {
     sq_head_clear(h);

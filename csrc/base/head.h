@@ -16,8 +16,8 @@
 SQ_HIDDEN_BEGIN
 
 enum {
-  SQ_ABSENT = -1,  /* the header did not come */
-  SQ_BROKEN = -2,  /* it came malformed, or twice and different */
+  SQ_ABSENT = -1, /* the header did not come */
+  SQ_BROKEN = -2, /* it came malformed, or twice and different */
   SQ_HEAD_BYTES_MAX = 256 * 1024
 };
 
@@ -33,11 +33,11 @@ struct sq_head {
   int64_t range_total;    /* SQ_ABSENT for "*" */
   bool has_range, bad_range;
   bool has_etag;
-  int64_t date;           /* epoch seconds, or -1 */
-  char etag[192];         /* with its quotes and W/; "" when absent, too long,
-                             or twice and different */
+  int64_t date;   /* epoch seconds, or -1 */
+  char etag[192]; /* with its quotes and W/; "" when absent, too long,
+                     or twice and different */
   char last_modified[64];
-  char content_type[96];  /* cut when longer */
+  char content_type[96];     /* cut when longer */
   char content_encoding[32]; /* the first but identity; cut when longer */
   char retry_after[64];
 };

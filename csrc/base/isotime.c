@@ -9,8 +9,8 @@
 #include <string.h>
 
 #define DAY 86400
-#define YEAR_1 (-INT64_C(62135596800))       /* 0001-01-01T00:00:00Z */
-#define YEAR_9999_END INT64_C(253402300799)  /* 9999-12-31T23:59:59Z */
+#define YEAR_1 (-INT64_C(62135596800))      /* 0001-01-01T00:00:00Z */
+#define YEAR_9999_END INT64_C(253402300799) /* 9999-12-31T23:59:59Z */
 
 struct civil {
   int year, month, day, hour, minute, second;
@@ -34,8 +34,7 @@ static void civil_from_days(int64_t days, struct civil *c) {
   int64_t z = days + 719468;
   int64_t era = (z >= 0 ? z : z - 146096) / 146097;
   int64_t day = z - era * 146097;
-  int64_t year =
-      (day - day / 1460 + day / 36524 - day / 146096) / 365;
+  int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
   int64_t of_year = day - (365 * year + year / 4 - year / 100);
   int64_t shifted = (5 * of_year + 2) / 153;
   c->day = (int)(of_year - (153 * shifted + 2) / 5 + 1);
@@ -44,8 +43,7 @@ static void civil_from_days(int64_t days, struct civil *c) {
 }
 
 static int month_length(int year, int month) {
-  static const int lengths[] = {31, 28, 31, 30, 31, 30,
-                                31, 31, 30, 31, 30, 31};
+  static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
   return month == 2 && leap ? 29 : lengths[month - 1];
 }
@@ -86,9 +84,7 @@ struct cursor {
   const char *p, *end;
 };
 
-static bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static char lower(char c) {
   return (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c);
@@ -190,8 +186,8 @@ void sq_time_format_iso(char dst[32], int64_t seconds, int millis) {
   struct civil c;
   civil_from_seconds(seconds, &c);
   if (millis < 0) {
-    snprintf(dst, 32, "%04d-%02d-%02dT%02d:%02d:%02dZ", c.year, c.month,
-             c.day, c.hour, c.minute, c.second);
+    snprintf(dst, 32, "%04d-%02d-%02dT%02d:%02d:%02dZ", c.year, c.month, c.day,
+             c.hour, c.minute, c.second);
   } else {
     if (millis > 999) millis = 999;
     snprintf(dst, 32, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", c.year, c.month,
@@ -211,9 +207,8 @@ void sq_time_format_compact(char dst[32], int64_t seconds) {
 /* {== HTTP dates ========================================================= */
 
 static bool take_month(struct cursor *in, int *month) {
-  static const char *const names[] = {"Jan", "Feb", "Mar", "Apr",
-                                      "May", "Jun", "Jul", "Aug",
-                                      "Sep", "Oct", "Nov", "Dec"};
+  static const char *const names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
   for (int i = 0; i < 12; i++) {
     if (take_word(in, names[i])) {
       *month = i + 1;
@@ -226,9 +221,9 @@ static bool take_month(struct cursor *in, int *month) {
 /* The day's name, long or short; whether it fits the date is not asked. */
 static bool take_weekday(struct cursor *in) {
   static const char *const names[] = {
-      "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
-      "Sunday", "Mon",     "Tue",       "Wed",      "Thu",    "Fri",
-      "Sat",    "Sun"};
+      "Monday",   "Tuesday", "Wednesday", "Thursday", "Friday",
+      "Saturday", "Sunday",  "Mon",       "Tue",      "Wed",
+      "Thu",      "Fri",     "Sat",       "Sun"};
   for (size_t i = 0; i < SQ_COUNT(names); i++)
     if (take_word(in, names[i])) return true;
   return false;
@@ -265,9 +260,7 @@ static bool take_asctime(struct cursor *in, struct civil *c) {
          take_digits(in, 4, &c->year);
 }
 
-static bool is_blank(char c) {
-  return c == ' ' || c == '\t';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 int64_t sq_time_parse_http(const char *s, size_t n) {
   struct cursor in;

@@ -17,7 +17,7 @@ SQ_HIDDEN_BEGIN
 struct sq_part {
   const char *dir, *name; /* the caller's, absolute and plain */
   int folder, fd;         /* -1: closed */
-  bool made;      /* by us, just now: it is private whatever it looks like */
+  bool made; /* by us, just now: it is private whatever it looks like */
   bool locked;
   bool lock_file; /* `flock` is refused here: `<name>.part.lock` is ours */
   bool fresh;     /* nothing was there before */

@@ -111,9 +111,9 @@ static bool is_line(const char *s) { return sq_text_is_plain(s, strlen(s)); }
 size_t sq_record_format(const struct sq_record *r, char *dst, size_t cap) {
   char sum[SUM_BYTES + 1];
   if (!is_line(r->object) || !is_line(r->etag)) return 0;
-  size_t n = (size_t)snprintf(
-      dst, cap, "%s\nobject %s\netag %s\ntotal %" PRId64 "\n", heading,
-      r->object, r->etag, r->pieces.total);
+  size_t n =
+      (size_t)snprintf(dst, cap, "%s\nobject %s\netag %s\ntotal %" PRId64 "\n",
+                       heading, r->object, r->etag, r->pieces.total);
   for (int i = 0; i < r->pieces.count && n < cap; i++) {
     const struct sq_piece *piece = &r->pieces.list[i];
     n += (size_t)snprintf(dst + n, cap - n,
@@ -134,8 +134,10 @@ bool sq_record_read(struct sq_part *p, struct sq_record *out) {
   size_t n = 0;
   ssize_t got;
   while ((got = read(fd, text + n, sizeof text - n)) != 0) {
-    if (got > 0) n += (size_t)got;
-    else if (errno != EINTR) break;
+    if (got > 0)
+      n += (size_t)got;
+    else if (errno != EINTR)
+      break;
   }
   close(fd);
   return got == 0 && n < sizeof text && sq_record_parse(text, n, out);

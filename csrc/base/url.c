@@ -17,9 +17,7 @@ enum {
 
 /* {== Characters ========================================================= */
 
-static bool is_control(char c) {
-  return (unsigned char)c < 0x20 || c == 0x7f;
-}
+static bool is_control(char c) { return (unsigned char)c < 0x20 || c == 0x7f; }
 
 static bool is_alnum(char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
@@ -179,9 +177,7 @@ int64_t sq_query_expires(const char *query, size_t n) {
   return seconds;
 }
 
-size_t sq_url_public_length(const char *url) {
-  return strcspn(url, "?#");
-}
+size_t sq_url_public_length(const char *url) { return strcspn(url, "?#"); }
 
 const char *sq_url_query(const char *url) {
   const char *p = url + strcspn(url, "?#");
@@ -214,7 +210,8 @@ static const char *path_start(const char *url, const char *end) {
   const char *p = url;
   while (is_alnum(*p) || *p == '+' || *p == '-' || *p == '.') p++;
   if (strncmp(p, "://", 3) != 0) return url;
-  for (p += 3; p < end && *p != '/'; p++) {}
+  for (p += 3; p < end && *p != '/'; p++) {
+  }
   return p;
 }
 
@@ -223,7 +220,8 @@ void sq_name_from_url(char dst[SQ_NAME_MAX + 1], const char *url) {
   const char *end = url + sq_url_public_length(url);
   const char *first = path_start(url, end), *p;
   size_t stem;
-  for (p = end; p > first && p[-1] != '/'; p--) {}
+  for (p = end; p > first && p[-1] != '/'; p--) {
+  }
   while (p < end) {
     char c;
     decode_one(&p, end, &c); /* a broken `%` is not kept anyway */
@@ -258,7 +256,8 @@ size_t sq_url_last_segment(char *dst, size_t cap, const char *url) {
   const char *end = url + sq_url_public_length(url);
   const char *first = path_start(url, end), *p;
   size_t n = 0;
-  for (p = end; p > first && p[-1] != '/'; p--) {}
+  for (p = end; p > first && p[-1] != '/'; p--) {
+  }
   while (p < end && n + 1 < cap) {
     char c;
     if (!decode_one(&p, end, &c) || is_control(c)) break;

@@ -66,7 +66,8 @@ static const char *judge(CURLU *u, const char *url, bool plain) {
     return "is not a valid url";
   if (has_part(u, CURLUPART_USER) || has_part(u, CURLUPART_PASSWORD))
     return "must not hold a user name or password";
-  if (plain && (has_part(u, CURLUPART_QUERY) || has_part(u, CURLUPART_FRAGMENT)))
+  if (plain &&
+      (has_part(u, CURLUPART_QUERY) || has_part(u, CURLUPART_FRAGMENT)))
     return "must not have a query or fragment";
   return judge_scheme(u);
 }

@@ -121,8 +121,7 @@ bool sq_crew_add(struct sq_crew *crew, struct sq_job *job) {
 
 static void wait_quiet(struct sq_crew *crew, double seconds) {
   int64_t end = sq_now() + sq_nanoseconds(seconds);
-  struct timespec until = {(time_t)(end / SQ_SECOND),
-                           (long)(end % SQ_SECOND)};
+  struct timespec until = {(time_t)(end / SQ_SECOND), (long)(end % SQ_SECOND)};
   while (crew->busy > 0 &&
          pthread_cond_timedwait(&crew->quiet, &crew->lock, &until) == 0)
     ;

@@ -97,12 +97,12 @@ void sq_profile_trace_off(struct sq_profile *p);
 /* What may be told of a request: no key, no query string. */
 struct sq_trace {
   uint64_t listener; /* whose */
-  char event[16]; /* request, response, failure, retry, file */
+  char event[16];    /* request, response, failure, retry, file */
   char operation[96], method[8], url[256], detail[128];
   int attempt, http_status;
   unsigned dropped; /* records lost before this one */
-  int64_t bytes;  /* -1: not said */
-  double seconds; /* duration, or the wait of a retry; -1: not said */
+  int64_t bytes;    /* -1: not said */
+  double seconds;   /* duration, or the wait of a retry; -1: not said */
 };
 
 /* The oldest trace record; false when there is none. */
@@ -121,8 +121,7 @@ void sq_libraries(char dst[160]);
 
 /* Takes the engine's reference and starts `op`, whose fields are set; false
  * with `f` when the threads cannot be started. */
-bool sq_op_submit(struct sq_engine *e, struct sq_op *op,
-                  struct sq_failure *f);
+bool sq_op_submit(struct sq_engine *e, struct sq_op *op, struct sq_failure *f);
 
 /* Gives up the caller's reference.  An operation that goes on is cancelled;
  * none of its events will be seen any more. */
@@ -190,7 +189,7 @@ struct sq_zip_options {
 /* `z` null: open `path` (load only). */
 struct sq_op *sq_zip_op_new(struct sq_zip *z,
                             const struct sq_zip_options *options);
-struct sq_zip *sq_zip_op_take_zip(struct sq_op *op); /* after a load */
+struct sq_zip *sq_zip_op_take_zip(struct sq_op *op);         /* after a load */
 const struct sq_buf *sq_zip_op_data(const struct sq_op *op); /* after a read */
 uint64_t sq_zip_op_count(const struct sq_op *op); /* files, unverifiable */
 

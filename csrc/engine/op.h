@@ -5,11 +5,11 @@
  * struct that begins with a struct sq_op, and a struct sq_op_class of steps.
  * Every step runs on the network thread.  A step that needs a file or a ZIP
  * sends the operation's one job; until `job_done` the fields it works on are
- * the job's, which are never those of struct sq_op but `cancel`.  An operation ends by sq_op_finish, once.
+ * the job's, which are never those of struct sq_op but `cancel`.  An operation
+ * ends by sq_op_finish, once.
  */
 #ifndef SQ_OP_H
 #define SQ_OP_H
-
 
 #include "../config.h"
 
@@ -41,8 +41,8 @@ struct sq_op_class {
 struct sq_op {
   const struct sq_op_class *class;
   atomic_int refs;
-  atomic_bool cancel; /* wanted no longer; long work looks at it */
-  struct sq_engine *engine; /* null until submitted */
+  atomic_bool cancel;         /* wanted no longer; long work looks at it */
+  struct sq_engine *engine;   /* null until submitted */
   struct sq_profile *profile; /* counted; null for ZIP work and timers */
   void *user;
   struct sq_failure failure;
@@ -52,8 +52,8 @@ struct sq_op {
   unsigned asked;  /* what waits in the inbox */
   unsigned events; /* what waits in the outbox */
   struct sq_progress progress;
-  bool released;   /* the caller will take nothing more */
-  bool done;       /* its done event was posted */
+  bool released; /* the caller will take nothing more */
+  bool done;     /* its done event was posted */
 
   /* the network thread's */
   struct sq_link live, waiting;

@@ -48,9 +48,7 @@ struct sq_profile *sq_profile_new(const struct sq_profile_options *options) {
   return NULL;
 }
 
-void sq_profile_retain(struct sq_profile *p) {
-  atomic_fetch_add(&p->refs, 1);
-}
+void sq_profile_retain(struct sq_profile *p) { atomic_fetch_add(&p->refs, 1); }
 
 void sq_profile_release(struct sq_profile *p) {
   if (p && atomic_fetch_sub(&p->refs, 1) == 1) destroy(p);

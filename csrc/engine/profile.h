@@ -17,7 +17,7 @@ SQ_HIDDEN_BEGIN
 struct sq_profile {
   atomic_int refs;
   atomic_bool trace;
-  int running; /* transfers under way */
+  int running;                       /* transfers under way */
   struct sq_profile_options options; /* its strings are ours */
 };
 

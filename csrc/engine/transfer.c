@@ -40,8 +40,8 @@ struct sq_transfer {
   void *context;
   struct sq_head head;
   int64_t active_at;
-  bool judged;        /* the head handler was called */
-  bool stopped;       /* a handler ended it */
+  bool judged;  /* the head handler was called */
+  bool stopped; /* a handler ended it */
   bool head_too_large;
   bool sent;          /* the request may have reached the server */
   bool loopback_only; /* http: no other address may be connected to */

@@ -30,8 +30,7 @@ static bool open_file(struct zip_op *z) {
   const char *path = z->options.path;
   struct stat st;
   int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0)
-    return sq_failure_errno(&z->result, errno, "cannot open", path);
+  if (fd < 0) return sq_failure_errno(&z->result, errno, "cannot open", path);
   if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
     close(fd);
     return sq_failure_errno(&z->result, S_ISDIR(st.st_mode) ? EISDIR : EINVAL,
@@ -59,8 +58,8 @@ static void run(struct sq_op *op) {
         z->data.capacity = z->data.size;
       break;
     case SQ_ZIP_EXTRACT:
-      sq_zip_extract(z->zip, z->options.path, &z->options.limits, &w,
-                     &z->count, f);
+      sq_zip_extract(z->zip, z->options.path, &z->options.limits, &w, &z->count,
+                     f);
       break;
   }
 }

@@ -53,7 +53,7 @@ static void copy_path(lua_State *from, lua_State *to, const char *field) {
 }
 
 static int f_new(lua_State *L) {
-  lua_State **state = lua_newuserdatauv(L, sizeof *state, 0);
+  lua_State **state = lua_newuserdatauv(L, sizeof(lua_State *), 0);
   *state = NULL;
   luaL_setmetatable(L, STATE);
   *state = luaL_newstate();

@@ -56,9 +56,9 @@ SQ_EXPORT int luaopen_store_probe(lua_State *L);
 
 enum fault { FLOCK, RENAMEAT2, LINKAT, FALLOCATE, PWRITE, FDATASYNC, WRITE };
 
-static const char *const fault_names[] = {
-    "flock",  "renameat2", "linkat", "fallocate",
-    "pwrite", "fdatasync", "write",  NULL};
+static const char *const fault_names[] = {"flock",     "renameat2", "linkat",
+                                          "fallocate", "pwrite",    "fdatasync",
+                                          "write",     NULL};
 
 static struct {
   int err_no; /* 0: none; negative: see above */
@@ -170,15 +170,15 @@ static int p_fault(lua_State *L) {
 
 static int p_errno(lua_State *L) {
   static const char *const names[] = {
-      "EACCES", "EDQUOT", "EEXIST",     "EFBIG",  "EINTR",     "EINVAL",
-      "EIO",    "EISDIR", "ELOOP",      "ENOENT", "ENOLCK",    "ENOSPC",
-      "ENOSYS", "EPERM",  "EOPNOTSUPP", "EROFS",  "ENOTDIR",   "EWOULDBLOCK",
-      "ENXIO",  "ENAMETOOLONG", NULL};
+      "EACCES", "EDQUOT",  "EEXIST",      "EFBIG", "EINTR",
+      "EINVAL", "EIO",     "EISDIR",      "ELOOP", "ENOENT",
+      "ENOLCK", "ENOSPC",  "ENOSYS",      "EPERM", "EOPNOTSUPP",
+      "EROFS",  "ENOTDIR", "EWOULDBLOCK", "ENXIO", "ENAMETOOLONG",
+      NULL};
   static const int values[] = {
-      EACCES, EDQUOT, EEXIST,     EFBIG,  EINTR,   EINVAL,
-      EIO,    EISDIR, ELOOP,      ENOENT, ENOLCK,  ENOSPC,
-      ENOSYS, EPERM,  EOPNOTSUPP, EROFS,  ENOTDIR, EWOULDBLOCK,
-      ENXIO,  ENAMETOOLONG};
+      EACCES,     EDQUOT, EEXIST,  EFBIG,       EINTR,  EINVAL,      EIO,
+      EISDIR,     ELOOP,  ENOENT,  ENOLCK,      ENOSPC, ENOSYS,      EPERM,
+      EOPNOTSUPP, EROFS,  ENOTDIR, EWOULDBLOCK, ENXIO,  ENAMETOOLONG};
   lua_pushinteger(L, values[luaL_checkoption(L, 1, NULL, names)]);
   return 1;
 }
@@ -437,8 +437,10 @@ static int p_pieces(lua_State *L) {
   struct sq_pieces *p = lua_newuserdatauv(L, sizeof *p, 0);
   luaL_setmetatable(L, PIECES);
   memset(p, 0x41, sizeof *p);
-  if (lua_isnil(L, 2)) sq_pieces_reset(p, total);
-  else check_pieces(L, 2, total, p);
+  if (lua_isnil(L, 2))
+    sq_pieces_reset(p, total);
+  else
+    check_pieces(L, 2, total, p);
   return 1;
 }
 
@@ -465,8 +467,8 @@ static int m_fill(lua_State *L) {
 }
 
 static int m_set_total(lua_State *L) {
-  lua_pushboolean(L, sq_pieces_set_total(to_pieces(L),
-                                         luaL_checkinteger(L, 2)));
+  lua_pushboolean(L,
+                  sq_pieces_set_total(to_pieces(L), luaL_checkinteger(L, 2)));
   return 1;
 }
 
@@ -498,9 +500,9 @@ static int m_total(lua_State *L) {
 }
 
 static const luaL_Reg pieces_methods[] = {
-    {"pick", m_pick},   {"fill", m_fill},   {"set_total", m_set_total},
-    {"done", m_done},   {"whole", m_whole}, {"sound", m_sound},
-    {"tidy", m_tidy},   {"list", m_list},   {"total", m_total},
+    {"pick", m_pick}, {"fill", m_fill},   {"set_total", m_set_total},
+    {"done", m_done}, {"whole", m_whole}, {"sound", m_sound},
+    {"tidy", m_tidy}, {"list", m_list},   {"total", m_total},
     {NULL, NULL}};
 
 /* ==} */
@@ -670,8 +672,9 @@ static int m_info(lua_State *L) {
   const struct sq_part *p = to_part(L);
   lua_newtable(L);
   set_boolean(L, "open", p->fd >= 0 && p->folder >= 0);
-  set_boolean(L, "private", (fcntl(p->fd, F_GETFD) & FD_CLOEXEC) != 0 &&
-                                (fcntl(p->folder, F_GETFD) & FD_CLOEXEC) != 0);
+  set_boolean(L, "private",
+              (fcntl(p->fd, F_GETFD) & FD_CLOEXEC) != 0 &&
+                  (fcntl(p->folder, F_GETFD) & FD_CLOEXEC) != 0);
   set_boolean(L, "locked", p->locked);
   set_boolean(L, "lock_file", p->lock_file);
   set_boolean(L, "fresh", p->fresh);
@@ -679,31 +682,37 @@ static int m_info(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg part_methods[] = {
-    {"reserve", m_reserve}, {"write", m_write},     {"truncate", m_truncate},
-    {"sync", m_sync},       {"reopen", m_reopen},   {"commit", m_commit},
-    {"forget", m_forget},   {"discard", m_discard}, {"close", m_close},
-    {"record", m_record},   {"info", m_info},
-    {"set_record", m_set_record}, {NULL, NULL}};
+static const luaL_Reg part_methods[] = {{"reserve", m_reserve},
+                                        {"write", m_write},
+                                        {"truncate", m_truncate},
+                                        {"sync", m_sync},
+                                        {"reopen", m_reopen},
+                                        {"commit", m_commit},
+                                        {"forget", m_forget},
+                                        {"discard", m_discard},
+                                        {"close", m_close},
+                                        {"record", m_record},
+                                        {"info", m_info},
+                                        {"set_record", m_set_record},
+                                        {NULL, NULL}};
 
 /* ==} */
 
-static const luaL_Reg functions[] = {
-    {"decimal", p_decimal},
-    {"head", p_head},
-    {"judge", p_judge},
-    {"error", p_error},
-    {"magic", p_magic},
-    {"etag_is_strong", p_etag_is_strong},
-    {"pieces", p_pieces},
-    {"format", p_format},
-    {"parse", p_parse},
-    {"open", p_open},
-    {"fault", p_fault},
-    {"errno", p_errno},
-    {"seteuid", p_seteuid},
-    {"link", p_link},
-    {NULL, NULL}};
+static const luaL_Reg functions[] = {{"decimal", p_decimal},
+                                     {"head", p_head},
+                                     {"judge", p_judge},
+                                     {"error", p_error},
+                                     {"magic", p_magic},
+                                     {"etag_is_strong", p_etag_is_strong},
+                                     {"pieces", p_pieces},
+                                     {"format", p_format},
+                                     {"parse", p_parse},
+                                     {"open", p_open},
+                                     {"fault", p_fault},
+                                     {"errno", p_errno},
+                                     {"seteuid", p_seteuid},
+                                     {"link", p_link},
+                                     {NULL, NULL}};
 
 static void new_class(lua_State *L, const char *name, const luaL_Reg *methods) {
   luaL_newmetatable(L, name);
