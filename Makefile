@@ -54,6 +54,9 @@ lint: all
 rock:
 	@sh spec/support/rock.sh $B/rock
 
+torture: all
+	@$(RUN) $(LUA) spec/torture/run.lua $B/torture
+
 peers: all
 	@$(RUN) sh spec/peers/run.sh $B/peers
 
@@ -83,4 +86,4 @@ clean:
 	rm -rf build
 
 -include $(OBJ:.o=.d)
-.PHONY: all deps demo check test lint rock peers asan bench install env clean
+.PHONY: all deps demo check test lint rock torture peers asan bench install env clean

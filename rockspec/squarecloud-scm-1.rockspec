@@ -105,6 +105,7 @@ build = {
         "csrc/engine/zip_op.c",
         "csrc/engine/zip_plan.c",
         "csrc/engine/zip_reader.c",
+        "csrc/engine/zip_test.c",
         "csrc/error.c",
         "csrc/handle.c",
         "csrc/json.c",

@@ -24,7 +24,8 @@ struct sq_engine {
   pthread_mutex_t lock;
   struct sq_link inbox, outbox;
   bool stop, started;
-  atomic_bool signalled; /* the descriptor is readable, or about to be */
+  atomic_bool signalled;        /* the descriptor is readable, or about to be */
+  atomic_uint claimed, written; /* signals; not the same: one is on its way */
   atomic_bool asked;     /* the inbox holds something, or `stop` is set */
   atomic_bool asleep;    /* the network thread must be woken to see it */
   struct sq_trace *ring; /* made with the first record */

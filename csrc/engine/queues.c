@@ -54,6 +54,7 @@ static void wake_reader(struct sq_engine *e) {
   uint64_t one = 1;
   while (write(e->writable, &one, sizeof one) < 0 && errno == EINTR)
     ;
+  atomic_fetch_add(&e->written, 1);
 }
 
 static void drain(struct sq_engine *e) {
@@ -67,6 +68,7 @@ static void drain(struct sq_engine *e) {
 static bool claim_signal(struct sq_engine *e) {
   if (e->signalled || e->writable < 0) return false;
   e->signalled = true;
+  atomic_fetch_add(&e->claimed, 1);
   return true;
 }
 
@@ -116,8 +118,11 @@ void sq_engine_take(struct sq_engine *e, sq_take_handler handler,
   pthread_mutex_unlock(&e->lock);
 }
 
+/* A signal still on its way would come behind the drain, and leave the
+ * descriptor readable for nothing. */
 bool sq_engine_has_news(const struct sq_engine *e) {
-  return atomic_load(&e->signalled);
+  return atomic_load(&e->signalled) &&
+         atomic_load(&e->written) == atomic_load(&e->claimed);
 }
 
 void sq_engine_hold(struct sq_engine *e, bool held) {

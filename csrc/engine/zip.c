@@ -320,25 +320,6 @@ bool sq_zip_load(struct sq_zip *z, const struct sq_zip_watch *w,
 
 /* ----------------------------------------------------- testing, reading */
 
-bool sq_zip_test(struct sq_zip *z, const struct sq_zip_watch *w,
-                 uint64_t *unverifiable, struct sq_failure *f) {
-  struct sq_zip_reader r;
-  size_t i;
-  bool ok;
-
-  *unverifiable = 0;
-  if (!sq_zip_load(z, w, f)) return false;
-  ok = sq_zip_reader_init(&r, z, w, f);
-  for (i = 0; ok && i < z->layout.entries; i++) {
-    if (sq_zip_unreadable(&z->items[i]))
-      ++*unverifiable;
-    else
-      ok = sq_zip_reader_entry(&r, i, NULL, NULL, f);
-  }
-  sq_zip_reader_free(&r);
-  return ok;
-}
-
 /* Gives layout.entries when there is none. */
 static size_t index_of(const struct sq_zip *z, const char *name) {
   size_t i = 0;

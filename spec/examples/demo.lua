@@ -34,7 +34,7 @@ end
 
 local here <close> = server.start()
 local dir = run("mktemp -d"):gsub("\n", "")
-local _cleanup <close> = setmetatable({}, {
+local cleanup <close> = setmetatable({}, { -- luacheck: ignore cleanup
   __close = function() run("rm -rf '" .. dir .. "'") end,
 })
 

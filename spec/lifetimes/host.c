@@ -86,14 +86,15 @@ static int run(lua_State *L) {
 
 static int close_state(void) {
   lua_State *L = state_new();
-  int before = count("/proc/self/fd"), failed = run(L);
+  int before = count("/proc/self/fd"), idle = count("/proc/self/task");
+  int failed = run(L);
   double start = now();
   lua_close(L);
   double took = now() - start;
-  for (double end = now() + 30; count("/proc/self/task") > 1 && now() < end;)
+  for (double end = now() + 30; count("/proc/self/task") > idle && now() < end;)
     nap(0.005);
   printf("closed %.3f threads %d descriptors %d\n", took,
-         count("/proc/self/task"), count("/proc/self/fd") - before);
+         1 + count("/proc/self/task") - idle, count("/proc/self/fd") - before);
   return failed;
 }
 

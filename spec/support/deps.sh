@@ -36,6 +36,8 @@ need curl curl --version
 need openssl openssl version
 need zip zip -v
 need unzip unzip -v
+need gzip gzip --version
+need diffutils cmp --version
 if [ "${1:-}" = lint ]; then
   need lua-check luacheck --version
   need clang clang --version
