@@ -36,19 +36,26 @@ local PASSED = { "LD_PRELOAD", "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS",
 -- A home without the user's own configuration.
 local home = helpers.tmpdir()
 
+-- Those of this process's variables that the command gets, too: what a
+-- sanitizer preloads is for it, but not for the helpers.
+local function passed()
+  local words = {}
+  for _, name in ipairs(PASSED) do
+    local value = os.getenv(name)
+    -- a sanitizer's file, from any folder
+    value = value and value:gsub("%f[%a_]suppressions=([^/])",
+      "suppressions=" .. lfs.currentdir() .. "/%1")
+    if value then words[#words + 1] = quote(name .. "=" .. value) end
+  end
+  return table.concat(words, " ")
+end
+
 local function environment(s, setting)
   local words = { "env", "-i", "LC_ALL=C.UTF-8", "TZ=UTC",
     "HOME=" .. tostring(home),
     "PATH=" .. bin_folder() .. ":" .. os.getenv "PATH",
     "LUA_PATH=" .. absolute(package.path),
     "LUA_CPATH=" .. absolute(package.cpath) }
-  for _, name in ipairs(PASSED) do
-    local value = os.getenv(name)
-    -- a sanitizer's file, from any folder
-    value = value and value:gsub("%f[%a_]suppressions=([^/])",
-      "suppressions=" .. lfs.currentdir() .. "/%1")
-    if value then words[#words + 1] = name .. "=" .. value end
-  end
   if s and setting.key ~= false then
     words[#words + 1] = "SQUARE_API_KEY=" .. (setting.key or s.key)
   end
@@ -57,6 +64,7 @@ local function environment(s, setting)
   end
   for i, word in ipairs(words) do words[i] = quote(word) end
   return table.concat(words, " ")
+    .. (setting.preload == false and "" or " " .. passed())
 end
 
 local function words_of(s, arguments, setting)
@@ -157,10 +165,10 @@ function command.terminal(s, arguments, setting)
   assert(os.execute("mkfifo " .. quote(keyboard)))
   local env = { TERM = "xterm" }
   for name, value in pairs(setting.env or {}) do env[name] = value end
-  local inner = ("stty cols %d rows 24; %s"):format(setting.columns or 80,
-    words_of(s, arguments, setting))
+  local inner = ("stty cols %d rows 24; exec env %s %s"):format(
+    setting.columns or 80, passed(), words_of(s, arguments, setting))
   local line = command.line(s, arguments, { env = env, key = setting.key,
-    folder = setting.folder, stdin = keyboard,
+    folder = setting.folder, stdin = keyboard, preload = false,
     script = ("timeout --foreground 60 script -qefc %s /dev/null"):format(
       quote(inner)) })
   local pipe = assert(io.popen(("sh -c %s; echo $? >%s"):format(
