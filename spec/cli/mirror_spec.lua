@@ -74,6 +74,18 @@ describe("squaresnap", function()
       assert.equal("1 downloaded, 8.2 KiB\n", result.err)
     end)
 
+    it("is silent with -q where all went well, as cron wants it", function()
+      local result = sync(app, "-q")
+      assert.same({ 0, "", "" }, { result.code, result.out, result.err })
+      assert.equal(4, count_files())
+      result = prune("--keep-last=1", "-q", "-y")
+      assert.same({ 0, "", "" }, { result.code, result.out, result.err })
+      assert.equal("[]\n", sync(app, "-q", "--json", "--keep-last=1").out)
+      result = sync("nobody", "-q")
+      assert.equal("", result.out)
+      assert.matches("not_found", result.err)
+    end)
+
     it("downloads what the rules keep", function()
       assert.same({ "v2", "v1" }, versions_of(
         sync(app, "--json", "--keep-daily", "2"):json()))

@@ -167,6 +167,25 @@ describe("squaresnap", function()
       assert_whole(name)
     end)
 
+    it("goes on even with the little that came before the first record",
+      function()
+        stall({ app }, 3, 2 * MIB)
+        local name = dir .. "/" .. app .. "_20250615T150641Z.zip"
+        local words = { "download", app, "-o", dir.path }
+        local process = command.start(s, words)
+        downloads.wait(function()
+          return lfs.attributes(name .. ".part", "size") == 2 * MIB
+        end, "two MiB")
+        process.interrupt()
+        assert.equal(130, process.wait().code)
+        assert.is_truthy(lfs.attributes(name .. ".part.meta"))
+        go_on()
+        assert.equal(0, command.run(s, words).code)
+        assert_whole(name)
+        local ranges = downloads.ranges(s)
+        assert.not_equal("bytes=0-", ranges[#ranges])
+      end)
+
     it("in a sync keeps all parts, and lets the mirror go", function()
       local time = os.time() - 86400 -- an expired one's part is removed
       stall({ app, other }, size, at, time)

@@ -35,6 +35,7 @@ need tinyproxy-bin sh -c 'PATH="$PATH:/usr/sbin" command -v tinyproxy'
 need curl curl --version
 need openssl openssl version
 need zip zip -v
+need procps ps --version
 need unzip unzip -v
 need gzip gzip --version
 need diffutils cmp --version

@@ -34,7 +34,7 @@ local function to_table(result)
   return fields
 end
 
---- Prints results: one JSON list, or a line for each snapshot.
+--- Prints results: one JSON list, or a line for each snapshot unless quiet.
 function mirrors.print(session, results)
   local out, rows, list = session.console, {}, json.array()
   local retention = require "squarecloud.retention"
@@ -53,6 +53,7 @@ function mirrors.print(session, results)
     end
   end
   out:document(list)
+  if out.quiet then return end
   for _, line in ipairs(format.columns(rows, { [3] = true })) do
     out:line("%s", line)
   end

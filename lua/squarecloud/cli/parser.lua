@@ -259,7 +259,7 @@ define("completion", "Print a shell's completions.",
 
 local function add_globals(main)
   main:flag "--json" { description = "Data as JSON, for programs." }
-  main:flag "-q --quiet" { description = "Errors only." }
+  main:flag "-q --quiet" { description = "No messages but errors." }
   main:flag "-v --verbose" { description = "Tell every request." }
   main:flag "--no-progress" { description = "No bar." }
   main:flag "--no-color" { description = "No colours (also: NO_COLOR)." }
