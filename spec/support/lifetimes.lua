@@ -64,7 +64,8 @@ function lifetimes.start(words, environment)
   local base = os.tmpname()
   -- these processes fork, and end in the middle of things: what a leak check
   -- says of that is noise
-  local command = { "env", "ASAN_OPTIONS=detect_leaks=0",
+  local command = { "env",
+    "ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0",
     "LUA_PATH=" .. package.path,
     "LUA_CPATH=" .. package.cpath }
   for name, value in pairs(environment or {}) do
