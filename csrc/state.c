@@ -156,6 +156,11 @@ static bool look(const struct sq_state *s, int64_t nanoseconds) {
 }
 
 bool sq_state_wait(lua_State *L, struct sq_state *s, int64_t nanoseconds) {
+  if (sq_engine_drive(s->engine)) {
+    sq_state_collect(s);
+    sq_state_trace(L, s);
+    return sq_state_breathe(L, s);
+  }
   struct pollfd p = {sq_engine_fd(s->engine), POLLIN, 0};
   int64_t ms = nanoseconds > 0 ? (nanoseconds + 999999) / 1000000 : 0;
   int n = look(s, nanoseconds)

@@ -3,7 +3,7 @@
  * up, and one descriptor is readable while events wait.
  *
  * The engine is plain C on threads of its own and knows no Lua.  Only the
- * thread that drives the Lua state calls what is declared here.
+ * thread that runs the Lua state calls what is declared here.
  *
  *   caller's thread     network thread            file, ZIP threads
  *   sq_op_submit   -->  the operation's steps --> jobs
@@ -120,8 +120,15 @@ void sq_libraries(char dst[160]);
 /* ---- operations ------------------------------------------------------- */
 
 /* Takes the engine's reference and starts `op`, whose fields are set; false
- * with `f` when the threads cannot be started. */
-bool sq_op_submit(struct sq_engine *e, struct sq_op *op, struct sq_failure *f);
+ * with `f` when the threads cannot be started.  `drives`: the caller has
+ * nothing to do but wait for it, and calls sq_engine_drive next. */
+bool sq_op_submit(struct sq_engine *e, struct sq_op *op, bool drives,
+                  struct sq_failure *f);
+
+/* Lends the caller's thread to what it has just submitted, if nothing else is
+ * under way, for 0.1 s at most; false when there was nothing to do.  What came
+ * of it is to be taken at once: it may not show in the descriptor. */
+bool sq_engine_drive(struct sq_engine *e);
 
 /* Gives up the caller's reference.  An operation that goes on is cancelled;
  * none of its events will be seen any more. */

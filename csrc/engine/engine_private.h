@@ -1,5 +1,6 @@
 /*
- * engine_private.h - a sq_engine, and what engine.c needs of queues.c.
+ * engine_private.h - a sq_engine, and what engine.c, driver.c, steps.c and
+ * queues.c need of each other.
  *
  * `lock` guards the queues, the trace ring and the operations' fields named
  * in op.h; it is given back before the descriptor is written or read.
@@ -16,6 +17,14 @@
 
 SQ_HIDDEN_BEGIN
 
+/* Who drives; driver.c says when. */
+enum sq_driver {
+  SQ_NOBODY_DRIVES,
+  SQ_NETWORK_DRIVES,
+  SQ_CALLER_WILL,
+  SQ_CALLER_DRIVES
+};
+
 struct sq_engine {
   atomic_int refs;
   pid_t owner;
@@ -24,19 +33,22 @@ struct sq_engine {
   pthread_mutex_t lock;
   struct sq_link inbox, outbox;
   bool stop, started;
+  enum sq_driver driver;
+  pthread_cond_t work;          /* the network thread is to drive */
   atomic_bool signalled;        /* the descriptor is readable, or about to be */
   atomic_uint claimed, written; /* signals; not the same: one is on its way */
+  unsigned drained;             /* of those written; the caller's */
   atomic_bool asked;     /* the inbox holds something, or `stop` is set */
-  atomic_bool asleep;    /* the network thread must be woken to see it */
+  atomic_bool asleep;    /* who drives must be woken to see it */
   struct sq_trace *ring; /* made with the first record */
   unsigned ring_first, ring_count, ring_dropped;
 
   pthread_mutex_t wire_lock; /* that a wakeup finds the wire, or nothing */
-  pthread_mutex_t step_lock; /* the network thread's, but while it sleeps */
+  pthread_mutex_t step_lock; /* the driver's, but while it sleeps */
   struct sq_link engines;    /* in the list that atexit walks */
   pthread_t thread;
 
-  /* the network thread's, from start to join */
+  /* the driver's */
   struct sq_wire *wire;
   struct sq_crew *crews[SQ_CREWS];
   struct sq_link live, waiting;
@@ -47,6 +59,16 @@ struct sq_engine {
 
 /* What an operation may be asked; merged while it waits in the inbox. */
 enum { ASKED_START = 1, ASKED_CANCEL = 2, ASKED_JOB_DONE = 4, ASKED_GO = 8 };
+
+void sq_engine_unref(struct sq_engine *e);
+
+/* driver.c: the network thread's main function, and, once it has ended, an
+ * end for what it never read. */
+void *sq_engine_network_main(void *engine);
+void sq_engine_drain_inbox(struct sq_engine *e);
+
+/* steps.c: `start` is called when a place is free. */
+void sq_op_queue_for_place(struct sq_op *op);
 
 /* Opens the descriptor; false with errno set. */
 bool sq_queues_open(struct sq_engine *e);

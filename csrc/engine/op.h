@@ -3,10 +3,10 @@
  *
  * Each kind of operation (request.c, download.c, zip_op.c, timer.c) is a
  * struct that begins with a struct sq_op, and a struct sq_op_class of steps.
- * Every step runs on the network thread.  A step that needs a file or a ZIP
- * sends the operation's one job; until `job_done` the fields it works on are
- * the job's, which are never those of struct sq_op but `cancel`.  An operation
- * ends by sq_op_finish, once.
+ * Every step runs where the engine is driven (driver.c).  A step that needs a
+ * file or a ZIP sends the operation's one job; until `job_done` the fields it
+ * works on are the job's, which are never those of struct sq_op but `cancel`.
+ * An operation ends by sq_op_finish, once.
  */
 #ifndef SQ_OP_H
 #define SQ_OP_H
@@ -25,6 +25,7 @@ SQ_HIDDEN_BEGIN
 
 struct sq_op_class {
   bool transfers; /* takes one of its profile's places while it runs */
+  bool brief;     /* no step takes long: a caller's thread may do it */
   void (*start)(struct sq_op *op);    /* a place is there */
   void (*wake)(struct sq_op *op);     /* wake_at has come */
   void (*job_done)(struct sq_op *op); /* the job came back */
@@ -55,7 +56,7 @@ struct sq_op {
   bool released; /* the caller will take nothing more */
   bool done;     /* its done event was posted */
 
-  /* the network thread's */
+  /* the driver's */
   struct sq_link live, waiting;
   int64_t wake_at; /* 0: not at all */
   bool has_place, finished, working;
@@ -68,7 +69,7 @@ void sq_op_init(struct sq_op *op, const struct sq_op_class *class,
                 struct sq_profile *p);
 void sq_op_unref(struct sq_op *op);
 
-/* ---- for the steps, on the network thread ----------------------------- */
+/* ---- for the steps ---------------------------------------------------- */
 
 void sq_op_wake_in(struct sq_op *op, int64_t nanoseconds); /* 0: never */
 /* Gives back the place and asks for one again: `start` comes after `wait`

@@ -59,6 +59,9 @@ static void wake_reader(struct sq_engine *e) {
 
 static void drain(struct sq_engine *e) {
   uint64_t count;
+  unsigned written = atomic_load(&e->written);
+  if (written == e->drained && written == atomic_load(&e->claimed)) return;
+  e->drained = written;
   while (read(e->readable, &count, sizeof count) < 0 && errno == EINTR)
     ;
 }
@@ -90,7 +93,7 @@ void sq_queues_post(struct sq_op *op, unsigned event) {
   if (!op->released) {
     op->events |= event;
     if (!sq_link_is_in(&op->outbox)) sq_list_append(&e->outbox, &op->outbox);
-    wake = claim_signal(e);
+    wake = e->driver != SQ_CALLER_DRIVES && claim_signal(e);
   }
   pthread_mutex_unlock(&e->lock);
   if (wake) wake_reader(e);
@@ -183,7 +186,8 @@ bool sq_engine_take_trace(struct sq_engine *e, struct sq_trace *out) {
 /* Behind setting `asked`, and not under `lock`, which the woken thread wants
  * first of all. */
 void sq_queues_wake_network(struct sq_engine *e) {
-  if (!atomic_load(&e->asleep)) return; /* it looks before it sleeps */
+  pthread_cond_signal(&e->work);        /* should it rest */
+  if (!atomic_load(&e->asleep)) return; /* whoever drives looks first */
   pthread_mutex_lock(&e->wire_lock);
   if (e->wire) sq_wire_wakeup(e->wire);
   pthread_mutex_unlock(&e->wire_lock);
@@ -192,6 +196,8 @@ void sq_queues_wake_network(struct sq_engine *e) {
 void sq_queues_ask(struct sq_op *op, unsigned what) {
   op->asked |= what;
   atomic_store(&op->engine->asked, true);
+  if (op->engine->driver != SQ_CALLER_DRIVES)
+    op->engine->driver = SQ_NETWORK_DRIVES;
   if (!sq_link_is_in(&op->inbox))
     sq_list_append(&op->engine->inbox, &op->inbox);
 }

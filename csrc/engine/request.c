@@ -187,6 +187,7 @@ static void destroy(struct sq_op *op) {
 
 static const struct sq_op_class request_class = {
     .transfers = true,
+    .brief = true,
     .start = start,
     .wake = wake,
     .stop = stop,

@@ -3,7 +3,7 @@
  * that calls libcurl.
  *
  * A sq_wire is the engine's one multi handle, with its kept connections; it
- * lives on the network thread, which makes every call here but
+ * belongs to whoever drives the engine, who makes every call here but
  * sq_wire_wakeup.  A sq_transfer is one attempt of one exchange; whoever
  * started it owns it until sq_transfer_free.  Handlers are called from
  * sq_wire_run only; `head` and `body` may not start or free transfers
