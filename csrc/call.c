@@ -81,9 +81,10 @@ struct sq_call *sq_call_push(lua_State *L, struct sq_state *state,
   keeps = lua_absindex(L, keeps);
   struct sq_call *call = lua_newuserdatauv(L, sizeof *call, SQ_CALL_VALUES);
   memset(call, 0, sizeof *call);
-  int n = snprintf(call->operation, sizeof call->operation, "%s%s", name,
-                   about[0] ? " " : "");
-  sq_show(call->operation + n, sizeof call->operation - (size_t)n, about,
+  size_t n = strlen(name);
+  memcpy(call->operation, name, n); /* ours: it fits */
+  if (about[0]) call->operation[n++] = ' ';
+  sq_show(call->operation + n, sizeof call->operation - n, about,
           strlen(about));
   luaL_setmetatable(L, CALL);
   call->state = state;

@@ -150,6 +150,10 @@ static void put_escaped(struct shown *out, const char *s, size_t n) {
 /* Shows the character at s; gives its length. */
 static size_t put_char(struct shown *out, const char *s, size_t n) {
   uint32_t code = 0;
+  if (*s >= ' ' && *s <= '~') { /* most of what is ever shown */
+    put(out, s, 1);
+    return 1;
+  }
   size_t length = utf8_length(s, n, &code);
   if (length == 0) {
     put_escaped(out, s, 1);

@@ -1,9 +1,10 @@
 /*
- * transfer.c - the multi handle, and easy handles made for one exchange.
+ * transfer.c - the multi handle, and an easy handle for each exchange.
  *
  * A transfer owns its easy handle, its header list and its error buffer, and
- * frees them in that order, since libcurl points at the last two until the
- * handle is gone.  What libcurl may not send, follow or trust is said in
+ * gives them up in that order, since libcurl points at the last two until the
+ * handle is reset or gone.  The wire keeps a few handles, reset, since to make
+ * one costs more than a request.  What libcurl may not send, follow or trust is said in
  * set_common; nothing else in the project sets a libcurl option.
  */
 #include "transfer.h"
@@ -26,15 +27,18 @@
 #error "libcurl 7.74 or newer is needed"
 #endif
 
-enum { BUFFER_BYTES = 64 * 1024, CONNECTIONS_KEPT = 64 };
+enum { BUFFER_BYTES = 64 * 1024, CONNECTIONS_KEPT = 64, HANDLES_KEPT = 8 };
 
 struct sq_wire {
   CURLM *multi;
+  CURL *idle[HANDLES_KEPT];
+  int idle_count;
 };
 
 struct sq_transfer {
   struct sq_wire *wire;
   CURL *easy;
+  bool moving; /* the multi handle has it */
   struct curl_slist *headers;
   struct sq_handlers handlers;
   void *context;
@@ -75,8 +79,22 @@ struct sq_wire *sq_wire_new(void) {
 }
 
 void sq_wire_free(struct sq_wire *w) {
+  while (w->idle_count > 0) curl_easy_cleanup(w->idle[--w->idle_count]);
   curl_multi_cleanup(w->multi);
   free(w);
+}
+
+static CURL *take_handle(struct sq_wire *w) {
+  return w->idle_count > 0 ? w->idle[--w->idle_count] : curl_easy_init();
+}
+
+static void give_handle(struct sq_wire *w, CURL *easy) {
+  if (w->idle_count == HANDLES_KEPT) {
+    curl_easy_cleanup(easy);
+    return;
+  }
+  curl_easy_reset(easy);
+  w->idle[w->idle_count++] = easy;
 }
 
 void sq_wire_wakeup(struct sq_wire *w) { curl_multi_wakeup(w->multi); }
@@ -166,7 +184,7 @@ void sq_wire_run(struct sq_wire *w) {
     if (m->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
     curl_multi_remove_handle(w->multi, t->easy);
-    t->wire = NULL;
+    t->moving = false;
     explain(t, rc, &f);
     t->handlers.end(t->context, &f);
   }
@@ -397,17 +415,18 @@ struct sq_transfer *sq_transfer_new(struct sq_wire *w,
                                     void *context, struct sq_failure *f) {
   struct sq_transfer *t = calloc(1, sizeof *t);
   if (!t) goto no_memory;
+  t->wire = w;
   t->handlers = *handlers;
   t->context = context;
   t->active_at = sq_now();
   t->loopback_only = sq_address_is_http(options->url);
   sq_head_clear(&t->head);
-  t->easy = curl_easy_init();
+  t->easy = take_handle(w);
   if (!t->easy || !set_headers(t, options)) goto no_memory;
   set_common(t, options);
   set_method(t, options);
   if (curl_multi_add_handle(w->multi, t->easy) != CURLM_OK) goto no_memory;
-  t->wire = w;
+  t->moving = true;
   return t;
 no_memory:
   sq_transfer_free(t);
@@ -417,8 +436,8 @@ no_memory:
 
 void sq_transfer_free(struct sq_transfer *t) {
   if (!t) return;
-  if (t->wire) curl_multi_remove_handle(t->wire->multi, t->easy);
-  if (t->easy) curl_easy_cleanup(t->easy);
+  if (t->moving) curl_multi_remove_handle(t->wire->multi, t->easy);
+  if (t->easy) give_handle(t->wire, t->easy);
   curl_slist_free_all(t->headers);
   free(t);
 }
