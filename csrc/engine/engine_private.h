@@ -1,6 +1,6 @@
 /*
- * engine_private.h - a sq_engine, and what engine.c, driver.c, steps.c and
- * queues.c need of each other.
+ * engine_private.h - a sq_engine, and what engine.c, driver.c, steps.c,
+ * queues.c and process.c need of each other.
  *
  * `lock` guards the queues, the trace ring and the operations' fields named
  * in op.h; it is given back before the descriptor is written or read.
@@ -45,7 +45,7 @@ struct sq_engine {
 
   pthread_mutex_t wire_lock; /* that a wakeup finds the wire, or nothing */
   pthread_mutex_t step_lock; /* the driver's, but while it sleeps */
-  struct sq_link engines;    /* in the list that atexit walks */
+  struct sq_link engines;    /* in process.c's list */
   pthread_t thread;
 
   /* the driver's */
@@ -80,6 +80,26 @@ void sq_queues_post(struct sq_op *op, unsigned event);
 /* With the lock held, and sq_queues_wake_network once it is given back. */
 void sq_queues_ask(struct sq_op *op, unsigned what);
 void sq_queues_wake_network(struct sq_engine *e);
+
+/* Leaves nothing of the engine running; what waits to be taken stays. */
+void sq_engine_stop(struct sq_engine *e);
+
+/* process.c.  Before the first engine: the process's end and its forks are
+ * looked after. */
+void sq_process_prepare(void);
+
+/* Before an engine is started, and once it is or will not be: ends and forks
+ * of the process wait meanwhile.  Enter sets libcurl up; false with `f` when
+ * that cannot be, or the process ends. */
+bool sq_process_enter(struct sq_failure *f);
+void sq_process_leave(void);
+
+/* In between: `start` runs its thread, if the process goes on. */
+bool sq_process_add(struct sq_engine *e, bool (*start)(struct sq_engine *e),
+                    struct sq_failure *f);
+
+/* Enters, to stop a running engine: it is sq_engine_stop's alone now. */
+void sq_process_remove(struct sq_engine *e);
 
 SQ_HIDDEN_END
 

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -54,16 +53,23 @@ struct sq_transfer {
 
 /* ---- the wire --------------------------------------------------------- */
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static bool libcurl_is_up;
+/* libcrypto's own, where libcurl has it with it.  It asks for libcrypto's end
+ * (atexit) at its first use: with the least of uses, that is now, and not in
+ * the midst of curl_global_init. */
+#if defined(__GNUC__) && defined(__ELF__)
+extern int OPENSSL_init_crypto(uint64_t options, const void *settings)
+    __attribute__((weak));
+#define OPENSSL_INIT_ASYNC 0x100 /* a thread's local keys */
+#endif
 
-static void set_up_libcurl(void) {
-  libcurl_is_up = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
+void sq_wire_prepare(void) {
+#if defined(OPENSSL_INIT_ASYNC)
+  if (OPENSSL_init_crypto) OPENSSL_init_crypto(OPENSSL_INIT_ASYNC, NULL);
+#endif
 }
 
 bool sq_wire_global(void) {
-  pthread_once(&once, set_up_libcurl);
-  return libcurl_is_up;
+  return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
 }
 
 struct sq_wire *sq_wire_new(void) {

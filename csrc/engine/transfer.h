@@ -21,7 +21,11 @@ SQ_HIDDEN_BEGIN
 struct sq_wire;
 struct sq_transfer;
 
-/* Once per process, thread-safe; false when libcurl cannot be set up. */
+/* Once per process, before sq_wire_global; quick. */
+void sq_wire_prepare(void);
+
+/* Once per process; false when libcurl cannot be set up.  Takes milliseconds:
+ * its TLS library reads its configuration. */
 bool sq_wire_global(void);
 
 struct sq_wire *sq_wire_new(void);

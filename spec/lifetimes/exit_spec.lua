@@ -81,6 +81,21 @@ describe("the end of the process", function()
     end
   end)
 
+  it("while another thread's first request sets all up is no crash", function()
+    for turn = 1, 30 do
+      local sign = dir .. "/sign" .. turn
+      local _, err, how, code = lifetimes.run(lifetimes.PROLOGUE .. [[
+        local ok, why = client:account()
+        assert(ok or why.kind == "closed", why)
+        while true do client:sleep(0.01) end
+      ]], lifetimes.arguments(s), { SIGN = sign, SLOW_SIGN = sign,
+        SLOW_CONFIG = turn / 1000, LINGER = 0.05,
+        PRELOAD = lifetimes.slow() }, "leave")
+      assert.equal("", err)
+      assert.same({ "exit", 0 }, { how, code })
+    end
+  end)
+
   for name, slow in pairs {
     ["a name lookup"] = { SLOW_LOOKUP = "2" },
     ["a sync"] = { SLOW_SYNC = "2" },

@@ -11,7 +11,8 @@
  *             in a state, then exit(3); prints "exited N", or how one ended
  *   thread    the script in two states on two threads, TIMES over
  *   leave     the script in a thread's state, and exit(0) while it runs, once
- *             the file SIGN is there
+ *             the file SIGN is there; LINGER: seconds that an end of the
+ *             host's own takes, the last of all
  *   move      each call of the function that the script returns on another
  *             thread, TIMES over, then lua_close on yet another
  *   bare      the script in a state without os, io, coroutine, debug
@@ -147,12 +148,17 @@ static int two_threads(void) {
   return failed[0] || failed[1];
 }
 
+static void linger(void) {
+  const char *text = getenv("LINGER");
+  if (text) nap(atof(text));
+}
+
 /* The script never comes to its end. */
 static int leave(void) {
   static int failed;
   const char *sign = getenv("SIGN");
   pthread_t id;
-  if (!sign) return 2;
+  if (!sign || atexit(linger) != 0) return 2;
   if (pthread_create(&id, NULL, one_thread, &failed)) return 1;
   while (!failed && access(sign, F_OK) != 0) nap(0.001);
   exit(failed);

@@ -1,17 +1,20 @@
 /*
- * slow.c - preloaded by the specs: name lookups and syncs that take their
- * time, as with a dead name server or a slow disk.
+ * slow.c - preloaded by the specs: name lookups, syncs and the reading of
+ * OpenSSL's configuration that take their time, as with a dead name server or
+ * a slow disk.
  *
- *   SLOW_LOOKUP, SLOW_SYNC   seconds; absent: as fast as ever
+ *   SLOW_LOOKUP, SLOW_SYNC, SLOW_CONFIG   seconds; absent: as fast as ever
  *
- * A lookup then fails; a sync is done behind the wait.  While one of them is
- * under way, the file SLOW_SIGN is there.
+ * A lookup then fails; the others are done behind the wait.  While one of them
+ * is under way, the file SLOW_SIGN is there.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -47,3 +50,18 @@ static int sync_real(const char *name, int fd) {
 int fdatasync(int fd) { return sync_real("fdatasync", fd); }
 
 int fsync(int fd) { return sync_real("fsync", fd); }
+
+static FILE *open_real(const char *name, const char *path, const char *mode) {
+  FILE *(*real)(const char *, const char *);
+  if (strstr(path, "openssl.cnf")) delay("SLOW_CONFIG");
+  *(void **)&real = dlsym(RTLD_NEXT, name);
+  return real(path, mode);
+}
+
+FILE *fopen(const char *path, const char *mode) {
+  return open_real("fopen", path, mode);
+}
+
+FILE *fopen64(const char *path, const char *mode) {
+  return open_real("fopen64", path, mode);
+}
