@@ -39,11 +39,16 @@ function lifetimes.host()
     .. " -lpthread' %s")
 end
 
---- To be preloaded: spec/lifetimes/slow.c.
-function lifetimes.slow()
-  return build("slow.so", "sh -c '${CC:-cc} -std=c11 -O1 -g -fPIC -shared"
-    .. " -o \"$0\" spec/lifetimes/slow.c -ldl' %s")
+local function build_preloaded(name)
+  return build(name .. ".so", "sh -c '${CC:-cc} -std=c11 -O1 -g -fPIC -shared"
+    .. " -o \"$0\" spec/lifetimes/" .. name .. ".c -ldl' %s")
 end
+
+--- To be preloaded: spec/lifetimes/slow.c.
+function lifetimes.slow() return build_preloaded "slow" end
+
+--- To be preloaded: spec/lifetimes/jump.c.
+function lifetimes.jump() return build_preloaded "jump" end
 
 --- A ZIP file whose reading takes seconds: `path`.
 function lifetimes.write_long_zip(path)
