@@ -237,7 +237,7 @@ static bool become_caller(struct sq_engine *e) {
 
 static void hand_over(struct sq_engine *e) {
   pthread_mutex_lock(&e->lock);
-  bool left = atomic_load(&e->asked) || !sq_list_is_empty(&e->live);
+  bool left = e->stop || atomic_load(&e->asked) || !sq_list_is_empty(&e->live);
   e->driver = left ? SQ_NETWORK_DRIVES : SQ_NOBODY_DRIVES;
   pthread_mutex_unlock(&e->lock);
   if (left) pthread_cond_signal(&e->work);
