@@ -24,6 +24,11 @@ local function last_request()
   return all[#all]
 end
 
+-- An address without what depends on the second in which it was made.
+local function unsigned(url)
+  return (url:gsub("([?&])Expires=%d+", "%1"):gsub("Signature=[^&]*", ""))
+end
+
 local function begin()
   open()
   seen = 0
@@ -325,7 +330,7 @@ for _, kind in ipairs(KINDS) do
         assert.equal(id, snapshot.id)
         local info = assert(kind.handle(id):all_snapshots())[1]
         assert.equal(id, info.id)
-        assert.equal(snapshot.url, info.url)
+        assert.equal(unsigned(snapshot.url), unsigned(info.url))
         assert(info:restore())
         local dir <close> = helpers.tmpdir()
         local zip <close> = assert(info:download(dir.path))
@@ -382,7 +387,7 @@ describe("a database's snapshots named with a suffix", function()
     for _, list in ipairs { assert(client:database(id):all_snapshots()),
       assert(client:all_snapshots "databases") } do
       assert.equal(id .. "_postgres", list[1].id)
-      assert.equal(snapshot.url, list[1].url)
+      assert.equal(unsigned(snapshot.url), unsigned(list[1].url))
     end
   end)
 
