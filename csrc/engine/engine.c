@@ -33,8 +33,12 @@ bool sq_engine_is_foreign(const struct sq_engine *e) {
   return e->owner != getpid();
 }
 
+/* Sets libcurl up here, and not with the first request, since it takes some
+ * milliseconds, and a host makes its client before its first frame.  Why that
+ * failed is for the first request to say. */
 struct sq_engine *sq_engine_new(struct sq_failure *f) {
   sq_process_prepare();
+  if (sq_process_enter(f)) sq_process_leave();
   struct sq_engine *e = calloc(1, sizeof *e);
   if (!e || !sq_queues_open(e)) {
     sq_failure_errno(f, e ? errno : ENOMEM, "cannot open", "a descriptor");
