@@ -89,7 +89,7 @@ describe("the end of the process", function()
         assert(ok or why.kind == "closed", why)
         while true do client:sleep(0.01) end
       ]], lifetimes.arguments(s), { SIGN = sign, SLOW_SIGN = sign,
-        SLOW_CONFIG = turn / 1000, LINGER = 0.05,
+        SLOW_CONFIG = turn / 1000, SLOW_STAYS = 1, LINGER = 0.05,
         PRELOAD = lifetimes.slow() }, "leave")
       assert.equal("", err)
       assert.same({ "exit", 0 }, { how, code })
