@@ -261,7 +261,7 @@ static bool is_worth_keeping(const struct download *d) {
   enum sq_kind kind = d->outcome.kind;
   bool doubtful = kind == SQ_INTEGRITY || kind == SQ_PROTOCOL;
   return sq_fetch_is_resumable(d) && kind != SQ_NOT_FOUND &&
-         (!doubtful || d->outcome.retryable);
+         (!doubtful || d->outcome.retryable || d->strange);
 }
 
 void sq_download_fail(struct download *d, const struct sq_failure *f) {

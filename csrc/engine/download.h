@@ -35,6 +35,7 @@ struct stream {
   struct sq_want want; /* what was asked: the piece may be cut meanwhile */
   struct sq_grant grant;
   bool judged, paused, satisfied;
+  bool unproven; /* the whole object comes; its first bytes do not, yet */
   int64_t got;  /* bytes of this answer's body */
   char *buffer; /* PIECE_BYTES */
   size_t fill;
@@ -79,6 +80,7 @@ struct download {
   bool hold_wanted;     /* it starts when the job under way ends */
   bool restarts_wanted; /* and empties the part */
   bool restarted;
+  bool strange; /* what came last is no snapshot: no word against the part */
   bool agreed;         /* the caller saw that all bytes are there */
   bool length_unknown; /* the end of the connection was the end of file */
   struct stream streams[STREAMS_MAX];

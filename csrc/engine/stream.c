@@ -17,7 +17,7 @@
 #include "../base/clock.h"
 #include "address.h"
 
-enum { REDIRECTS_MAX = 5, REDIRECT_BODY_MAX = 1024 * 1024 };
+enum { REDIRECTS_MAX = 5, REDIRECT_BODY_MAX = 1024 * 1024, MAGIC_BYTES = 4 };
 
 static struct sq_piece *piece_of(struct stream *s) {
   return &s->download->pieces.list[s->piece];
@@ -58,24 +58,6 @@ static bool take_range(struct stream *s, const struct sq_head *head) {
   return true;
 }
 
-/* Here comes all of it, whatever was asked: from this same answer on the
- * file is that, and no range is asked for again. */
-static bool take_whole(struct stream *s, const struct sq_head *head) {
-  struct download *d = s->download;
-  if (!is_alone(s)) {
-    s->grant.verdict = SQ_VERDICT_RESTART;
-    sq_failure_set(&s->grant.failure, SQ_PROTOCOL,
-                   "the store stopped answering ranges");
-    return false;
-  }
-  d->ranges = false;
-  s->piece = 0;
-  s->fill = 0;
-  memcpy(d->etag, head->etag, sizeof d->etag);
-  sq_download_renew(d, s->grant.total);
-  return true;
-}
-
 static bool on_head(void *context, const struct sq_head *head) {
   struct stream *s = context;
   sq_store_judge(&s->want, head, &s->grant);
@@ -84,7 +66,8 @@ static bool on_head(void *context, const struct sq_head *head) {
     case SQ_VERDICT_TAKE:
       return take_range(s, head);
     case SQ_VERDICT_WHOLE:
-      return take_whole(s, head);
+      s->unproven = true;
+      return true;
     case SQ_VERDICT_REDIRECT:
     case SQ_VERDICT_ERROR:
       return true;
@@ -104,30 +87,58 @@ static bool flush(struct stream *s) {
   return true;
 }
 
-/* The object's first four bytes, as soon as they are there. */
-static bool check_magic(struct stream *s, size_t before) {
-  if (piece_of(s)->next != 0 || before >= 4 || s->fill < 4) return true;
+static bool check_magic(struct stream *s) {
   const char *problem = sq_store_magic_problem(s->buffer, s->fill);
   if (!problem) return true;
   return sq_failure_set(&s->failure, SQ_INTEGRITY,
                         "the store sent %s instead of a snapshot", problem);
 }
 
+/* All of it comes, whatever was asked: it takes the place of what is there, and
+ * no range is asked for again, but not before its first bytes have turned out
+ * to be a snapshot's. */
+static bool prove(struct stream *s, const char *bytes, size_t n) {
+  struct download *d = s->download;
+  size_t fill = s->fill;
+  for (size_t i = 0; i < n && s->fill < MAGIC_BYTES; i++)
+    s->buffer[s->fill++] = bytes[i];
+  if (s->fill < MAGIC_BYTES) return true;
+  d->strange = !check_magic(s);
+  if (d->strange) return false;
+  if (!is_alone(s)) {
+    s->grant.verdict = SQ_VERDICT_RESTART;
+    return sq_failure_set(&s->grant.failure, SQ_PROTOCOL,
+                          "the store stopped answering ranges");
+  }
+  s->fill = fill; /* the rest of it comes with the bytes */
+  s->unproven = false;
+  d->ranges = false;
+  s->piece = 0;
+  memcpy(d->etag, sq_transfer_head(s->transfer)->etag, sizeof d->etag);
+  sq_download_renew(d, s->grant.total);
+  return true;
+}
+
 static bool store(struct stream *s, const char *bytes, size_t n) {
   while (n > 0) {
     size_t room = PIECE_BYTES - s->fill, m = n < room ? n : room;
-    size_t before = s->fill;
+    bool first = piece_of(s)->next == 0 && s->fill < MAGIC_BYTES;
     memcpy(s->buffer + s->fill, bytes, m);
     s->fill += m;
     bytes += m;
     n -= m;
-    if (!check_magic(s, before)) return false;
+    if (first && s->fill >= MAGIC_BYTES && !check_magic(s)) return false;
     if (s->fill == PIECE_BYTES && !flush(s)) return false;
   }
   return true;
 }
 
 static enum sq_take take_bytes(struct stream *s, const char *bytes, size_t n) {
+  if (s->unproven && !prove(s, bytes, n)) return SQ_STOP;
+  if (s->unproven) {
+    s->got += (int64_t)n;
+    return SQ_TAKEN;
+  }
   struct sq_piece *piece = piece_of(s);
   int64_t left = piece->end - piece->next - (int64_t)s->fill;
   if (s->download->holding) {
@@ -203,8 +214,18 @@ static void end_of_body(struct stream *s, const struct sq_failure *transport) {
   struct download *d = s->download;
   struct sq_piece *piece = piece_of(s);
   struct sq_failure f = *transport;
+  if (s->unproven) s->fill = 0;
+  if (s->unproven && f.kind == SQ_OK) { /* it never came to its first bytes */
+    d->strange = true;
+    if (s->grant.length < 0 || s->got == s->grant.length)
+      sq_failure_set(&s->failure, SQ_INTEGRITY,
+                     "the store sent %" PRId64 " bytes instead of a snapshot",
+                     s->got);
+  }
   if (s->failure.kind == SQ_OK) flush(s);
-  if (s->failure.kind != SQ_OK) {
+  if (s->unproven && s->failure.kind != SQ_OK && s->grant.length < 0) {
+    sq_download_restart(d, &s->failure); /* there may be more of it */
+  } else if (s->failure.kind != SQ_OK) {
     sq_download_stream_failed(s, &s->failure);
   } else if (s->satisfied || (f.kind == SQ_OK && s->got == s->grant.length &&
                               gave_enough(s, &f))) {
@@ -303,7 +324,7 @@ void sq_stream_start(struct stream *s) {
   o.range = want.ranged ? range : NULL;
   o.if_range = want.ranged && sq_etag_is_strong(d->etag) ? d->etag : NULL;
   if (!want.ranged) piece_of(s)->next = 0;
-  s->judged = s->paused = s->satisfied = false;
+  s->judged = s->unproven = s->paused = s->satisfied = false;
   s->got = 0;
   s->fill = 0;
   s->error_body.size = 0;
