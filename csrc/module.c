@@ -17,6 +17,7 @@
 #include "error.h"
 #include "handle.h"
 #include "json.h"
+#include "posix.h"
 #include "response.h"
 #include "snapshot.h"
 #include "snapshot_info.h"
@@ -61,7 +62,7 @@ int luaopen_squarecloud_core(lua_State *L) {
   sq_handle_setup(L);
   sq_zip_file_setup(L);
   sq_task_setup(L);
-  lua_createtable(L, 0, 4);
+  lua_createtable(L, 0, 5);
   lua_pushcfunction(L, sq_client_new);
   lua_setfield(L, -2, "Client");
   lua_pushcfunction(L, sq_zip_file_open);
@@ -70,5 +71,7 @@ int luaopen_squarecloud_core(lua_State *L) {
   lua_setfield(L, -2, "version");
   lua_pushcfunction(L, libraries);
   lua_setfield(L, -2, "libraries");
+  sq_posix_push(L);
+  lua_setfield(L, -2, "posix");
   return 1;
 }

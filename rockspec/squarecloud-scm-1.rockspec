@@ -116,6 +116,7 @@ build = {
         "csrc/module.c",
         "csrc/object.c",
         "csrc/options.c",
+        "csrc/posix.c",
         "csrc/response.c",
         "csrc/snapshot.c",
         "csrc/snapshot_info.c",

@@ -41,6 +41,10 @@ describe("a mirror", function()
       assert.same({}, (made:list()))
     end)
 
+    it("in a folder that is its owner's alone", function()
+      assert.equal("rwx------", lfs.attributes(dir, "permissions"))
+    end)
+
     it("but not made when it is told not to", function()
       local none, err = square.mirror.open { dir = folder .. "/none",
         create = false }

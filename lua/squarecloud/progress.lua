@@ -13,6 +13,7 @@
 --
 -- It never raises over a stream that takes no more: it falls silent.
 
+local posix = require("squarecloud.core").posix
 local text = require "squarecloud.progress.text"
 
 local format = string.format
@@ -21,7 +22,6 @@ local PLAIN_SECONDS = 5 -- at least so long between two plain lines …
 local PLAIN_STEP = 0.1 -- … and so much done
 local PLAIN_LONGEST = 60 -- but then one anyway
 local DRAWS_A_SECOND = 20
-local MEASURE_SECONDS = 2 -- how old a terminal's known size may be
 
 local WRAP_OFF, WRAP_ON = "\27[?7l", "\27[?7h"
 local CLEAR_LINE, CLEAR_BELOW = "\27[K", "\27[J"
@@ -38,26 +38,18 @@ Progress.__index = methods
 
 ----------------------------------------------------------------- the terminal
 
--- Lua cannot ask: a shell can, about the descriptors it inherits.
-local function is_terminal(stream)
+-- Rows and columns of the terminal that a stream is, 0 for what it does not
+-- tell; nil when it is none.
+local function ask_size(stream)
   local number = stream == io.stderr and 2 or stream == io.stdout and 1
-  local term = os.getenv "TERM"
-  if not number or not term or term == "" then
-    return false
+  if number then
+    return posix.terminal_size(number)
   end
-  return os.execute(format("test -t %d", number)) == true
 end
 
--- Rows and columns of the terminal; nil when it does not tell.
-local function ask_size(stream)
-  local from = stream == io.stdout and "</dev/tty" or "<&2"
-  local pipe = io.popen(format("stty size %s 2>/dev/null", from), "r")
-  local rows, columns
-  if pipe then
-    rows, columns = pipe:read("n", "n")
-    pipe:close()
-  end
-  return rows, columns
+local function is_terminal(stream)
+  local term = os.getenv "TERM"
+  return term and term ~= "" and ask_size(stream) ~= nil
 end
 
 local function or_default(value, default)
@@ -65,13 +57,8 @@ local function or_default(value, default)
   return value and value > 0 and value or default
 end
 
--- Looks at the size again, unless that was done just now.
+-- Looks at the size again: it may change at any moment.
 local function measure(self)
-  local now = self.clock()
-  if self.measured and math.abs(now - self.measured) < MEASURE_SECONDS then
-    return
-  end
-  self.measured = now
   local rows, columns
   if not self.given_width then
     rows, columns = ask_size(self.stream)
@@ -136,6 +123,7 @@ end
 
 -- Draws the live lines anew, below `above` (a line that stays) if given.
 local function draw(self, above)
+  measure(self)
   local lines = live_lines(self)
   local block = table.concat(lines, CLEAR_LINE .. "\n")
   if not above and block == self.block then
@@ -257,7 +245,6 @@ function methods:add(label)
     Bar)
   self.bars[#self.bars + 1] = bar
   if self.ansi then
-    measure(self)
     draw(self)
   end
   return bar

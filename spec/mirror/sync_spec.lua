@@ -71,6 +71,21 @@ describe("a sync", function()
       assert.equal(results.bytes, square.retention.total_size(entries))
     end)
 
+  it("makes nothing that others may read", function()
+    add(1)
+    assert(m:sync(client, { apps = { app } }))
+    local function walk(path)
+      local mode = lfs.attributes(path, "mode")
+      assert.equal(mode == "directory" and "rwx------" or "rw-------",
+        lfs.attributes(path, "permissions"), path)
+      for _, name in ipairs(mode == "directory" and helpers.names(path)
+        or {}) do
+        walk(path .. "/" .. name)
+      end
+    end
+    walk(dir)
+  end)
+
   it("brings nothing the second time", function()
     for _, days in ipairs { 1, 2, 3 } do add(days) end
     add(4, { version_id = false })

@@ -91,16 +91,14 @@ local settings = load("return " .. ...)()
 local square, client
 if settings.die_at then
   -- killed before its nth call that changes the disk
-  local lfs, left = require "lfs", settings.die_at
-  for where, names in pairs { [io] = { "open" }, [lfs] = { "mkdir" },
-    [os] = { "rename", "remove" } } do
+  local core, left = require "squarecloud.core", settings.die_at
+  for where, names in pairs { [os] = { "rename", "remove" },
+    [core.posix] = { "make_folder", "write_file", "lock_file" } } do
     for _, name in ipairs(names) do
       local call = where[name]
       where[name] = function(...)
-        if where ~= io or select(2, ...) ~= "rb" then
-          left = left - 1
-          if left == 0 then os.execute "kill -KILL $PPID" end
-        end
+        left = left - 1
+        if left == 0 then os.execute "kill -KILL $PPID" end
         return call(...)
       end
     end

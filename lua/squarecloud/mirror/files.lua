@@ -1,13 +1,13 @@
--- The mirror's hands on the disk: folders, the small JSON files, the lock.
--- Every function gives what it found, or nil and an error of kind
--- `filesystem`. It owns which locks this process holds.
+-- The mirror's hands on the disk: folders (0700), the small JSON files (0600),
+-- the lock. Every function gives what it found, or nil and an error of kind
+-- `filesystem`. Owns nothing.
 --
--- Lua can set no modes and sync nothing: folders and JSON files get the
--- process's umask (the ZIP files, which the core writes, are 0600 always),
--- and after a power loss a JSON file may be empty or missing beside its ZIP;
--- then the ZIP is reported, and can be adopted.
+-- The JSON files are not synced, which would hold up the host: after a power
+-- loss one may be empty or missing beside its ZIP; then the ZIP is reported,
+-- and can be adopted.
 
 local lfs = require "lfs"
+local posix = require("squarecloud.core").posix
 local failure = require "squarecloud.mirror.failure"
 
 local files = {}
@@ -55,7 +55,7 @@ function files.make_folder(path)
       return nil, err
     end
   end
-  local ok, reason, errno = lfs.mkdir(path)
+  local ok, reason, errno = posix.make_folder(path)
   if not ok and not files.is_folder(path) then
     return nil, failure.disk("cannot make the folder", path, reason, errno)
   end
@@ -94,27 +94,9 @@ end
 
 -- Writes a small file so that its name never stands for half of it.
 function files.write(path, bytes)
-  local draft = path .. ".new"
-  os.remove(draft)
-  local file, reason, errno = io.open(draft, "wb")
-  if not file then
-    return nil, failure.disk("cannot write", draft, reason, errno)
-  end
-  local ok
-  ok, reason, errno = file:write(bytes)
-  if ok then
-    ok, reason, errno = file:close()
-  else
-    file:close()
-  end
+  local ok, reason, errno = posix.write_file(path, bytes)
   if not ok then
-    os.remove(draft)
-    return nil, failure.disk("cannot write", draft, reason, errno)
-  end
-  ok, reason, errno = os.rename(draft, path)
-  if not ok then
-    os.remove(draft)
-    return nil, failure.disk("cannot rename to", path, reason, errno)
+    return nil, failure.disk("cannot write", path, reason, errno)
   end
   return true
 end
@@ -141,68 +123,21 @@ function files.rename(from, to)
   return true
 end
 
----------------------------------------------------------------- the lock
-
--- POSIX gives a record lock to a process, not to a descriptor: a second
--- mirror on the same folder in this process would get it too, and lose it for
--- both when it closes the file. So those held are known here, by the file.
-local held = {}
-
-local function key_of(path)
-  local found = lfs.attributes(path)
-  return found and found.dev .. ":" .. found.ino
-end
-
-local Lock = { __name = "squarecloud.mirror.Lock" }
-
-function Lock:__close()
-  if self.file then
-    held[self.key] = nil
-    self.file:close() -- ends the lock
-    self.file = nil
-  end
-end
-
-Lock.__gc = Lock.__close
-
--- How fcntl says that another has the lock: lfs passes no errno on.
-local IS_TAKEN = {
-  ["Resource temporarily unavailable"] = true,
-  ["Permission denied"] = true,
-}
-
-local function taken(dir, who)
-  return failure.new("filesystem", dir .. " is being changed by another "
-    .. who .. " (sync, prune, adopt or verify)")
-end
-
--- Locks a mirror for whoever changes it; a to-be-closed lock. It ends with
--- the process, however that ends, so nothing is ever left behind locked.
--- Never waits. The lock's file stays: removing it would let two in at once.
+-- Locks a mirror for whoever changes it, against other processes and other
+-- tasks of this one; a to-be-closed lock. It ends with the process, however
+-- that ends, so nothing is ever left behind locked. Never waits. The lock's
+-- file stays: removing it would let two in at once.
 function files.lock(dir)
   local path = dir .. "/" .. LOCK
-  local key = key_of(path)
-  if key and held[key] then
-    return nil, taken(dir, "task")
+  local lock, reason, errno = posix.lock_file(path)
+  if lock then
+    return lock
+  elseif lock == false then
+    return nil, failure.new("filesystem", dir .. " is being changed by "
+      .. "another process or task (sync, prune, adopt or verify)")
   end
-  local file, reason, errno = io.open(path, "a")
-  if not file then
-    return nil, failure.disk("cannot open", path, reason, errno)
-  end
-  local ok
-  ok, reason = lfs.lock(file, "w")
-  if not ok then
-    file:close()
-    return nil, IS_TAKEN[reason] and taken(dir, "process")
-      or failure.disk("cannot lock (see the option `lock`)", path, reason)
-  end
-  key = key_of(path)
-  if not key then
-    file:close()
-    return nil, failure.disk("cannot lock", path, "somebody removed it")
-  end
-  held[key] = true
-  return setmetatable({ file = file, key = key }, Lock)
+  return nil, failure.disk("cannot lock (see the option `lock`)", path, reason,
+    errno)
 end
 
 return files
