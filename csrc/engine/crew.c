@@ -57,9 +57,10 @@ static void leave(struct sq_crew *crew) {
 static void *crew_main(void *arg) {
   struct sq_crew *crew = arg;
   pthread_mutex_lock(&crew->lock);
-  while (!crew->stopped) {
+  for (;;) {
     struct sq_link *link = sq_list_pop(&crew->jobs);
     if (!link) {
+      if (crew->stopped) break;
       crew->idle++;
       pthread_cond_wait(&crew->work, &crew->lock);
       crew->idle--;
@@ -127,16 +128,28 @@ static void wait_quiet(struct sq_crew *crew, double seconds) {
     ;
 }
 
-void sq_crew_stop(struct sq_crew *crew, double seconds) {
-  struct sq_link *link;
-  pthread_mutex_lock(&crew->lock);
-  crew->stopped = true;
+/* With the lock held: drops the jobs not begun, or all of those but `last`
+ * ones. */
+static void drop_jobs(struct sq_crew *crew, bool all) {
+  struct sq_link *link, kept;
+  sq_list_init(&kept);
   while ((link = sq_list_pop(&crew->jobs))) {
     struct sq_job *job = SQ_HOLDER(link, struct sq_job, link);
-    job->dropped(job);
+    if (job->last && !all)
+      sq_list_append(&kept, link);
+    else
+      job->dropped(job);
   }
+  while ((link = sq_list_pop(&kept))) sq_list_append(&crew->jobs, link);
+}
+
+void sq_crew_stop(struct sq_crew *crew, double seconds) {
+  pthread_mutex_lock(&crew->lock);
+  crew->stopped = true;
+  drop_jobs(crew, false);
   pthread_cond_broadcast(&crew->work);
   wait_quiet(crew, seconds);
+  drop_jobs(crew, true);
   bool all_gone = crew->busy == 0;
   pthread_mutex_unlock(&crew->lock);
   for (int i = 0; i < crew->threads; i++) {

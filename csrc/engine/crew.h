@@ -22,6 +22,7 @@ struct sq_job {
   void (*run)(struct sq_job *job);
   void (*done)(struct sq_job *job);    /* told when the crew is still there */
   void (*dropped)(struct sq_job *job); /* told when it is not, or never ran */
+  bool last; /* run even by a crew that stops, within its time */
 };
 
 struct sq_crew *sq_crew_new(int threads); /* null: no memory */
@@ -29,8 +30,8 @@ struct sq_crew *sq_crew_new(int threads); /* null: no memory */
 /* False when no thread can be had to run it (nothing is called then). */
 bool sq_crew_add(struct sq_crew *crew, struct sq_job *job);
 
-/* Drops the jobs not begun, waits at most `seconds` for the ones under way,
- * and gives up the crew. */
+/* Drops the jobs not begun (but `last` ones), waits at most `seconds` for the
+ * others, and gives up the crew. */
 void sq_crew_stop(struct sq_crew *crew, double seconds);
 
 /* Starts a thread as all of ours are: every signal blocked, a small stack.

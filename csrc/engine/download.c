@@ -281,6 +281,7 @@ void sq_download_fail(struct download *d, const struct sq_failure *f) {
     sq_fetch_fill_record(d);
   else
     d->record.pieces.count = 0;
+  d->op.job.last = true;
   sq_download_work(d, SQ_FILE_CREW, park_job);
 }
 
@@ -344,8 +345,12 @@ static void start(struct sq_op *op) {
   sq_download_work(sq_download_of(op), SQ_FILE_CREW, prepare_job);
 }
 
+/* The engine ends: what came is kept for the next process, as by a cancel.  A
+ * job under way has just kept it, or has nothing to keep. */
 static void stop(struct sq_op *op) {
-  sq_fetch_drop_streams(sq_download_of(op));
+  struct download *d = sq_download_of(op);
+  sq_fetch_drop_streams(d);
+  if (!op->working && d->part.fd >= 0) cancel(op);
 }
 
 static void destroy(struct sq_op *op) {

@@ -1,0 +1,59 @@
+--- What a download has brought is on record however its process ends: a
+-- Ctrl-C, close and exit stopped the engine before the part's record was
+-- written, so that the next call began again.
+
+local lfs = require "lfs"
+local child = require "spec.support.child"
+local downloads = require "spec.support.downloads"
+local helpers = require "spec.support.helpers"
+local server = require "spec.support.server"
+
+local SCRIPT = [[
+local square = require "squarecloud"
+local probe = require "process_probe"
+local url, base_url, ca_file, dir, way = ...
+local client = square.Client { api_key = "key", base_url = base_url,
+  ca_file = ca_file, proxy = "" }
+local function leave(done)
+  if done == 0 then return end
+  if way == "Ctrl-C" then
+    probe.alarm(0)
+    while true do end
+  end
+  if way == "exit" then os.exit(0) end
+  error "enough"
+end
+local task = client:spawn(function()
+  return client:download { url = url, path = dir, filename = "d.zip",
+    progress = leave }
+end)
+pcall(task.wait, task)
+if way == "close" then client:close() end
+os.exit(0, true)
+]]
+
+describe("a download cut off by the end of its process", function()
+  local s, dir
+  before_each(function()
+    s = server.shared()
+    dir = helpers.tmpdir()
+  end)
+  after_each(function() helpers.remove(dir.path) end)
+
+  for _, way in ipairs { "Ctrl-C", "close", "exit", "closing the state" } do
+    it("by " .. way .. " is on record", function()
+      local url = s:put_file("d.zip", downloads.archive(1024))
+      for turn = 1, 8 do
+        s:fault { fault = "stall", bytes = 600000 }
+        local path = dir .. "/" .. turn
+        local _, err = child.run(SCRIPT, { url, s.base_url, s.ca_file, path,
+          way })
+        assert.equal("", err)
+        assert.is_truthy(lfs.attributes(path .. "/d.zip.part", "size"))
+        assert.is_truthy(lfs.attributes(path .. "/d.zip.part.meta", "size"))
+        s:clear_faults()
+        s:release()
+      end
+    end)
+  end
+end)
