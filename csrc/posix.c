@@ -1,14 +1,16 @@
 /*
  * posix.c - what the Lua parts (mirror, progress, command) need of the system
  * and Lua's own libraries cannot give: private modes, a lock that ends with
- * its process, a terminal's size.  It runs on the host's thread: nothing that
- * waits for a disk belongs here.  Owns the locks it gives.
+ * its process, a terminal's size and its input.  It runs on the host's
+ * thread: nothing that waits for a disk belongs here.  Owns the locks it
+ * gives.
  */
 #include "posix.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -82,10 +84,10 @@ static int write_file(lua_State *L) {
 
 /* ---- locks ------------------------------------------------------------ */
 
-/* Serves close, __close and __gc; a second time does nothing.  A forked child
+/* Serves __close and __gc; a second time does nothing.  A forked child
  * has a copy of the descriptor, and so of the lock: there closing must leave
  * it locked, here it must end it whoever has copies. */
-static int m_close(lua_State *L) {
+static int mm_close(lua_State *L) {
   struct lock *lock = luaL_checkudata(L, 1, LOCK);
   if (lock->fd < 0) return 0;
   if (lock->owner == getpid()) (void)flock(lock->fd, LOCK_UN);
@@ -143,23 +145,32 @@ static int terminal_size(lua_State *L) {
   return 2;
 }
 
+/* Comes back now and then: a Ctrl-C's hook runs in Lua, and a read() that
+ * sleeps would sleep on through it. */
+static int read_some(lua_State *L) {
+  char bytes[512];
+  struct pollfd p = {(int)luaL_checkinteger(L, 1), POLLIN, 0};
+  int ready = poll(&p, 1, (int)luaL_checkinteger(L, 2));
+  if (ready == 0 || (ready < 0 && errno == EINTR)) {
+    lua_pushboolean(L, 0);
+    return 1;
+  }
+  ssize_t n = ready < 0 ? -1 : read(p.fd, bytes, sizeof bytes);
+  if (n < 0) return result(L, false);
+  lua_pushlstring(L, bytes, (size_t)n);
+  return 1;
+}
+
 /* ----------------------------------------------------------------------- */
 
 void sq_posix_push(lua_State *L) {
   static const luaL_Reg metamethods[] = {
-      {"__close", m_close}, {"__gc", m_close}, {NULL, NULL}};
-  static const luaL_Reg functions[] = {{"make_folder", make_folder},
-                                       {"write_file", write_file},
-                                       {"lock_file", lock_file},
-                                       {"terminal_size", terminal_size},
-                                       {NULL, NULL}};
-  if (luaL_newmetatable(L, LOCK)) {
-    luaL_setfuncs(L, metamethods, 0);
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, m_close);
-    lua_setfield(L, -2, "close");
-    lua_setfield(L, -2, "__index");
-  }
+      {"__close", mm_close}, {"__gc", mm_close}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {
+      {"make_folder", make_folder}, {"write_file", write_file},
+      {"lock_file", lock_file},     {"terminal_size", terminal_size},
+      {"read_some", read_some},     {NULL, NULL}};
+  if (luaL_newmetatable(L, LOCK)) luaL_setfuncs(L, metamethods, 0);
   lua_pop(L, 1);
   luaL_newlib(L, functions);
 }

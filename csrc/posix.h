@@ -17,10 +17,12 @@ SQ_HIDDEN_BEGIN
  *   write_file(path, bytes)   through `<path>.new`, 0600, its name never
  *                             standing for half of it; true
  *   lock_file(path)           a lock on a file, made 0600 if missing; false
- *                             when another has it; ends by close, __close,
- *                             __gc or with the process
+ *                             when another has it; ends by __close, __gc or
+ *                             with the process
  *   terminal_size(fd)         rows, columns (0: not known); nothing when it
  *                             is no terminal
+ *   read_some(fd, ms)         what there is to read ("" at the end); false
+ *                             when nothing came in that time, or a signal did
  */
 void sq_posix_push(lua_State *L);
 

@@ -18,6 +18,8 @@ describe("core.posix", function()
 
   after_each(function() helpers.remove(folder.path) end)
 
+  local function unlock(lock) getmetatable(lock).__close(lock) end
+
   local function mode(of) return lfs.attributes(of, "permissions") end
 
   -- Runs Lua in another process; gives what it printed.
@@ -82,8 +84,8 @@ describe("core.posix", function()
     assert.is_false(posix.lock_file(path))
     local script = "print(type(posix.lock_file(...)))"
     assert.equal("boolean\n", run(script, path))
-    lock:close()
-    lock:close()
+    unlock(lock)
+    unlock(lock)
     assert.equal("userdata\n", run(script, path))
     do
       local again <close> = assert(posix.lock_file(path))
@@ -100,7 +102,8 @@ describe("core.posix", function()
       local script = [[
         local probe = require "process_probe"
         local path, ways = ..., { {}, {} }
-        ways[1].child = function(lock) lock:close() end
+        local function unlock(lock) getmetatable(lock).__close(lock) end
+        ways[1].child = function(lock) unlock(lock) end
         ways[2].child = function() while true do probe.wait(-1, 60) end end
         for i, way in ipairs(ways) do
           local lock = assert(posix.lock_file(path))
@@ -112,9 +115,9 @@ describe("core.posix", function()
           if i == 1 then
             print(probe.wait(pid, 60))
             print(posix.lock_file(path))
-            lock:close()
+            unlock(lock)
           else
-            lock:close()
+            unlock(lock)
             print(type(posix.lock_file(path)))
             probe.kill(pid, 9)
             print(probe.wait(pid, 60))
@@ -152,5 +155,26 @@ describe("core.posix", function()
       rows = 33, redirect = "2>/dev/null" }))
     assert.equal("\n\n", (child.run(script)))
     assert.equal(0, select("#", posix.terminal_size(99)))
+  end)
+
+  it("reads what there is, and waits no longer than told", function()
+    local script = os.tmpname()
+    helpers.write_file(script, [[
+      local posix = require("squarecloud.core").posix
+      print(posix.read_some(0, 1))
+      local writer = io.open(..., "w")
+      writer:write "two\nlines"
+      writer:flush()
+      print(posix.read_some(0, 60000))
+      print(posix.read_some(99, 1))
+    ]])
+    local pipe = assert(io.popen(("mkfifo %s; LUA_PATH='%s' LUA_CPATH='%s' "
+      .. "lua5.4 %s %s 0<>%s"):format(path, package.path, package.cpath, script,
+      path, path)))
+    assert.equal("false\ntwo\nlines\nnil\tBad file descriptor\t9\n",
+      pipe:read "a")
+    pipe:close()
+    os.remove(script)
+    assert.equal("\n", run "print(posix.read_some(0, 1))")
   end)
 end)

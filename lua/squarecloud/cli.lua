@@ -11,8 +11,7 @@ local cli = {}
 local INTERRUPTED = 130
 
 local AFTERWARDS = {
-  transfer = "; what has come is kept: run the same command again and it "
-    .. "goes on",
+  transfer = "; what has come is kept: run %s and it goes on",
   change = "; what was sent may be carried out all the same: look with "
     .. "`squaresnap list` before running it again",
 }
@@ -25,6 +24,13 @@ local function called_command(main, arguments)
     end
   end
   return ""
+end
+
+-- Where stdin, stdout or stderr was closed from the start, the next file or
+-- socket would get its number, and what is said there would go into that.
+local function hold_standard_streams()
+  cli._held = {}
+  for number = 0, 2 do cli._held[number] = io.open("/dev/null", "r") end
 end
 
 -- Options and nil; or nil and what to print at once; or a refusal is raised.
@@ -84,7 +90,10 @@ local function explain(err)
   end
   if is_interruption(err) then
     local current = require("squarecloud.cli.session").current
-    say("interrupted", AFTERWARDS[current and current.doing] or "")
+    local afterwards = AFTERWARDS[current and current.doing] or ""
+    say("interrupted", (afterwards:gsub("%%s", function()
+      return current.again or "the same command again"
+    end)))
     return INTERRUPTED
   elseif getmetatable(err) and err.broken ~= nil then
     if err.broken then say("cannot write: ", err.broken) end
@@ -102,6 +111,7 @@ end
 -- @param arguments its words, without the command's own name
 -- @return its exit code; nothing is raised
 function cli.main(arguments)
+  hold_standard_streams()
   local ok, result = xpcall(run, add_traceback, arguments)
   if ok then return result end
   return explain(result)

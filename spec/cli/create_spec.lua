@@ -1,6 +1,7 @@
 -- squaresnap create: one, several, with a download; limits and the daily quota.
 
 local command = require "spec.support.command"
+local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
 
@@ -169,6 +170,57 @@ describe("squaresnap create", function()
       s:configure { processing_ms = 300 }
       local result = create(app, "--download", dir.path)
       assert.equal(0, result.code, result.err)
+      assert.equal(1, #helpers.names(dir.path))
+      assert.equal(1, #s:requests { method = "POST" })
+    end)
+
+    -- A line for a shell that is shown between backquotes.
+    local function run_shown(text)
+      local words = {}
+      for word in text:match("`squaresnap (.-)`"):gmatch "%S+" do
+        words[#words + 1] = word
+      end
+      return command.run(s, words)
+    end
+
+    for _, id_is in ipairs { "an application", "a database" } do
+      it("says what goes on with a download that was cut off: no other "
+        .. "snapshot, of " .. id_is, function()
+          local id = id_is == "a database" and database or app
+          local words = { "--retries=0", "create", id, "--download",
+            dir .. "/b/" }
+          if id == database then words[#words + 1] = "--database" end
+          s:fault { fault = "cut", bytes = 100, match = {
+            pattern = "%.zip?" } }
+          local cut = command.run(s, words)
+          assert.equal(1, cut.code)
+          assert.matches("network: [^\n]*; run `squaresnap download " .. id
+            .. "[^`]* %-%-version%-id %S+ %-o " .. dir .. "/b/[%w_]+%.zip`: "
+            .. "it goes on where it stopped\n$", cut.err)
+          s:clear_faults()
+          local again = run_shown(cut.err)
+          assert.equal(0, again.code, again.err)
+          assert.equal(1, #helpers.names(dir .. "/b"))
+          local ranges = downloads.ranges(s)
+          assert.equal("bytes=100-", ranges[#ranges]:sub(1, 10))
+          assert.equal(1, #s:requests { method = "POST" })
+        end)
+    end
+
+    it("says so at a Ctrl-C, too", function()
+      s:fault { fault = "stall", bytes = 100,
+        match = { path = "/applications" } }
+      local process = command.start(s, { "create", app, "--download",
+        dir.path })
+      s:wait_requests(function(one) return one.stalled end)
+      process.interrupt()
+      local result = process.wait()
+      assert.equal(130, result.code)
+      assert.matches("interrupted; what has come is kept: run `squaresnap "
+        .. "download [^`]*` and it goes on\n$", result.err)
+      s:clear_faults()
+      s:release()
+      assert.equal(0, run_shown(result.err).code)
       assert.equal(1, #helpers.names(dir.path))
       assert.equal(1, #s:requests { method = "POST" })
     end)

@@ -224,7 +224,33 @@ describe("squaresnap download", function()
     end)
   end)
 
-  it("keeps what came when the disk is full, and goes on with it", function()
+  it("keeps what came when the disk is full, and goes on when it is not",
+    function()
+      local disk <close>, why = downloads.small_disk(dir .. "/disk", 4096)
+      if not disk then return pending(why) end
+      s:remove_snapshots { app = app }
+      local path = s.dir .. "/store/large.zip"
+      downloads.write_large(path, 12)
+      s:add_snapshot { app = app, path = path, modified = TIME,
+        version_id = "v" }
+      for _, words in ipairs { { "download", app, "-o", disk.path },
+        { "sync", app, "--dir", disk.path .. "/m" } } do
+        local full = command.run(s, words)
+        assert.equal(1, full.code)
+        assert.matches("filesystem: [^\n]*; make room, then run the same "
+          .. "command again: it goes on where it stopped\n", full.err)
+        assert.is_nil(full.out:find("downloaded", 1, true))
+        disk.grow()
+        local done = command.run(s, words)
+        assert.equal(0, done.code, done.err)
+        assert.is_true(os.execute(("cmp -s %s $(find %s -name '*.zip')")
+          :format(path, disk.path)))
+        os.execute(("rm -r %s/*; mount -o remount,size=4m %s"):format(
+          disk.path, disk.path))
+      end
+    end)
+
+  it("keeps what came at a limit to a file's size", function()
     s:remove_snapshots { app = app }
     s:add_snapshot { app = app, bytes = downloads.archive(600),
       modified = TIME, version_id = "v" }

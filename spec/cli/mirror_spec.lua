@@ -151,7 +151,72 @@ describe("squaresnap", function()
       helpers.write_file(dir .. "/m", "a file")
       local result = sync(app)
       assert.equal(1, result.code)
-      assert.matches("^squaresnap: [^\n]*filesystem: [^\n]*\n$", result.err)
+      assert.matches("^squaresnap: filesystem: [^\n]*" .. dir .. "/m: [^\n]*; "
+        .. "put that right, then run it again\n$", result.err)
+    end)
+
+    it("says what to do with a file in the way, and gives no advice for Lua",
+      function()
+        sync(app)
+        local zips = {}
+        for name in lfs.dir(dir .. "/m/app/" .. app) do
+          if name:find "%.zip$" then
+            zips[#zips + 1] = dir .. "/m/app/" .. app .. "/" .. name
+          end
+        end
+        table.sort(zips)
+        -- one was cut, one is another file, one has lost its JSON
+        helpers.write_file(zips[1], "PK")
+        helpers.write_file(zips[2], "mine")
+        helpers.write_file((zips[2]:gsub("zip$", "json")), "{}")
+        os.remove((zips[3]:gsub("zip$", "json")))
+        local result = sync(app)
+        assert.equal(3, result.code, result.err)
+        local lines = {}
+        for line in result.err:gmatch "squaresnap: [^\n]*" do
+          lines[#lines + 1] = line
+        end
+        assert.equal(2, #lines)
+        assert.matches("integrity: .*; move that file away, then run it again$",
+          lines[1])
+        assert.matches("exists: .*; move that file away, then run it again$",
+          lines[2])
+        assert.matches("1 adopted", result.err)
+        assert.is_nil(result.err:find "[{}]")
+        assert.equal("mine", helpers.read_file(zips[2]))
+      end)
+
+    it("says when another one is at it", function()
+      assert.equal(0, sync(app).code)
+      local lock = require("squarecloud.core").posix.lock_file(
+        dir .. "/m/.mirror.lock")
+      local _ <close> = assert(lock)
+      for _, result in ipairs { sync(app), prune("--keep-last=1", "-y") } do
+        assert.equal(1, result.code)
+        assert.matches("^squaresnap: filesystem: [^\n]* is being changed by "
+          .. "another process or task [^\n]*; run it again when that has "
+          .. "ended\n$", result.err)
+      end
+    end)
+
+    it("does not advise what it cannot do when a file came broken", function()
+      s:remove_snapshots { app = app }
+      s:add_snapshot { app = app, modified = now - DAY, version_id = "v",
+        bytes = (downloads.archive(8):gsub("000000000000002\n",
+          "00000000000beef\n", 1)) }
+      local result = sync(app)
+      assert.equal(8, result.code)
+      assert.matches("integrity: [^\n]*; nothing was kept: run the same "
+        .. "command again\n", result.err)
+    end)
+
+    it("makes what only its owner may read", function()
+      assert.equal(0, os.execute(("umask 0; %s >/dev/null 2>&1"):format(
+        command.line(s, { "sync", app, "--dir", dir .. "/m" }))) and 0)
+      local pipe <close> = assert(io.popen("find " .. command.quote(dir
+        .. "/m") .. " -type d ! -perm 700 -o -type f ! -perm 600"))
+      assert.equal("", pipe:read "a")
+      assert.equal(4, count_files())
     end)
   end)
 

@@ -170,16 +170,8 @@ describe("a download's disk", function()
 
   ----------------------------------------------------- 22: the disk is full
 
-  -- A folder of so many KiB, or nil and why not.
   local function small_disk(kib)
-    if not is_root() then return nil, "only root may mount a small disk" end
-    local at = path "disk"
-    lfs.mkdir(at)
-    if not sh("mount -t tmpfs -o size=%dk none %s 2>/dev/null", kib, at) then
-      return nil, "no small disk can be mounted here"
-    end
-    return setmetatable({ path = at }, {
-      __close = function() sh("umount %s", at) end })
+    return downloads.small_disk(path "disk", kib)
   end
 
   it("may be full while bytes are written", function()
@@ -193,7 +185,7 @@ describe("a download's disk", function()
     assert.truthy(err.message:find("%d+ bytes needed, %d+ free"), err.message)
     assert.equal(1, #downloads.requests(s))
     assert.is_nil(lfs.attributes(disk.path .. "/" .. NAME))
-    sh("mount -o remount,size=4m %s", disk.path)
+    disk.grow()
     local again <close> = assert(download { path = disk.path })
     assert.is_true(bytes == helpers.read_file(again.path))
     assert.same({ NAME }, helpers.names(disk.path))
@@ -205,7 +197,7 @@ describe("a download's disk", function()
     helpers.write_file(disk.path .. "/big", ("x"):rep(300000))
     assert.is_nil((download { path = disk.path }))
     assert.same({ "big", PART, META }, helpers.names(disk.path))
-    sh("mount -o remount,size=4m %s", disk.path)
+    disk.grow()
     local zip <close> = assert(download { path = disk.path })
     assert.truthy(downloads.ranges(s)[2]:find "^bytes=[1-9]")
     assert.is_true(bytes == helpers.read_file(zip.path))

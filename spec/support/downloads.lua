@@ -76,6 +76,22 @@ function downloads.mode(path)
   return lfs.attributes(path, "permissions")
 end
 
+--- A small disk of its own at the folder `at`, made; or nil and why not.
+-- @return { path, grow() (to 64 MiB) }; ends with <close>
+function downloads.small_disk(at, kib)
+  local function sh(line)
+    return os.execute(("env -u LD_PRELOAD %s '%s' 2>/dev/null"):format(line,
+      at))
+  end
+  lfs.mkdir(at)
+  if not sh(("mount -t tmpfs -o size=%dk none"):format(kib)) then
+    return nil, "only root may mount a small disk, where it may"
+  end
+  return setmetatable({ path = at,
+    grow = function() assert(sh "mount -o remount,size=64m") end },
+    { __close = function() sh "umount" end })
+end
+
 --- Waits until `ready()` gives something, which is returned.
 function downloads.wait(ready, what)
   local deadline = socket.gettime() + PATIENCE

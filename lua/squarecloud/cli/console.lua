@@ -28,15 +28,9 @@ end
 -- as \xHH.
 console.show = require("squarecloud.progress.text").escape
 
--- Which of stdin, stdout and stderr are terminals: one shell for all three.
-local terminals
+-- The core is loaded only when a terminal is asked about.
 local function is_terminal(number)
-  if not terminals then
-    local _, _, code = os.execute("c=0; for f in 0 1 2; do "
-      .. "test -t $f && c=$((c | 1 << f)); done; exit $c")
-    terminals = math.type(code) == "integer" and code or 0
-  end
-  return terminals >> number & 1 == 1
+  return require("squarecloud.core").posix.terminal_size(number) ~= nil
 end
 
 --- @param options json, quiet, verbose, no_color
@@ -109,17 +103,21 @@ function Console:detail(...)
   io.stderr:write(paint(self, 2, "dim", string.format(...)), "\n")
 end
 
---- Asks on the terminal, and waits for a line; nil at its end. A shell asks
--- and reads: it dies of a Ctrl-C, while a read of ours would sleep on.
+--- Asks on the terminal, and waits for a line; nil at its end.
 function Console.ask(_, ...)
   Console.flush()
-  local question = string.format(...):gsub("'", "'\\''")
-  local pipe = io.popen(("printf '%%s ' '%s' >&2; IFS= read -r line "
-    .. "&& printf %%s \"$line\""):format(question), "r")
-  local line = pipe and pipe:read "a"
-  local answered = pipe and pipe:close()
-  if not answered then io.stderr:write "\n" end
-  return answered and line or nil
+  io.stderr:write(string.format(...), " ")
+  local answer, posix = "", require("squarecloud.core").posix
+  -- what follows an end without a line, or a Ctrl-C, begins a line of its own
+  local _ <close> = setmetatable({}, { __close = function()
+    if not answer:find "\n" then io.stderr:write "\n" end
+  end })
+  while not answer:find "\n" do
+    local some = posix.read_some(0, 250)
+    if some == nil or some == "" then return nil end
+    answer = answer .. (some or "")
+  end
+  return answer:match "^[^\n]*"
 end
 
 return console

@@ -35,8 +35,8 @@ local function create_patiently(session, id, several)
   end
   local wait = err.retry_after or PACE
   if wait > 60 then return nil, err end
-  session.console:note("%s: the platform wants %d s between two: waiting",
-    console.show(id), math.ceil(wait))
+  session.console:note("%s: the platform wants %s between two: waiting",
+    console.show(id), format.seconds(wait))
   session:client():sleep(wait)
   return create(session, id)
 end
@@ -69,6 +69,21 @@ local function tell_failure(session, id, err)
   session:report(err, { id = id })
 end
 
+-- Where to download to. The same command again would make another snapshot, so
+-- what goes on is `download`, to the very same file.
+local function target_of(session, snapshot, id)
+  local folder = session.options.download
+  local name = transfer.name(snapshot)
+  local words = { "`squaresnap", "download", format.word(id) }
+  if session.options.database then words[#words + 1] = "--database" end
+  if snapshot.version_id then
+    words[#words + 1] = "--version-id " .. format.word(snapshot.version_id)
+  end
+  words[#words + 1] = "-o " .. format.word((folder .. "/" .. (name or ""))
+    :gsub("//+", "/")) .. "`"
+  return { path = folder, filename = name, again = table.concat(words, " ") }
+end
+
 -- True, or nil and the error, which has been told.
 local function one(session, id, several, bars)
   local snapshot, err = create_patiently(session, id, several)
@@ -76,7 +91,7 @@ local function one(session, id, several, bars)
     tell(session, id, snapshot)
     if not session.options.download then return true end
     return transfer.one(session, snapshot, id,
-      { path = session.options.download }, bars)
+      target_of(session, snapshot, id), bars)
   elseif err.code == "SNAPSHOT_PROCESSING" and not session.options.download then
     tell_accepted(session, id)
     return true

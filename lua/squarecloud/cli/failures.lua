@@ -5,7 +5,7 @@ local format = require "squarecloud.cli.format"
 
 local failures = {}
 
-local ENOSPC, EDQUOT, EFBIG = 28, 122, 27
+local EWOULDBLOCK, EFBIG, ENOSPC, EDQUOT = 11, 27, 28, 122
 
 local CODES = { authentication = 4, permission = 4, not_found = 5, quota = 6,
   rate_limited = 7, integrity = 8, expired = 8 }
@@ -18,10 +18,18 @@ end
 -- How the command is called about the same resource.
 local function call(command, about)
   return ("`squaresnap %s %s%s`"):format(command,
-    console.show(about.id or "ID"), about.database and " --database" or "")
+    about.id and format.word(about.id) or "ID",
+    about.database and " --database" or "")
 end
 
-local CONTINUE = "run the same command again: it goes on where it stopped"
+-- What goes on with a transfer.
+local function again(about)
+  return "run " .. (about.again or "the same command again")
+end
+
+local function continue(about)
+  return again(about) .. ": it goes on where it stopped"
+end
 
 local HINTS = {}
 
@@ -64,7 +72,7 @@ end
 
 function HINTS.rate_limited(err)
   if err.retry_after then
-    return ("run it again in %d s"):format(math.ceil(err.retry_after))
+    return "run it again in " .. format.seconds(err.retry_after)
   end
   return "run it again in a minute"
 end
@@ -77,24 +85,34 @@ function HINTS.pending(err, about)
     .. " shows it when it is there"
 end
 
-function HINTS.integrity(_, about)
-  return about.transfer and "nothing was kept: run it again, or take another "
-    .. "version (--version-id)" or "download it again"
+local AWAY = "move that file away, then run it again"
+
+function HINTS.integrity(err, about)
+  if not about.transfer then return "download it again" end
+  -- a mirror's file, not one that came
+  if not err.operation then return AWAY end
+  return ("nothing was kept: %s%s"):format(again(about),
+    about.command == "download"
+    and ", or take another version (--version-id)" or "")
 end
 
-function HINTS.expired()
-  return "run the same command again: it asks for a new address and goes on"
+function HINTS.expired(_, about)
+  return again(about) .. ": it asks for a new address and goes on"
 end
 
 function HINTS.filesystem(err, about)
-  if err.errno == ENOSPC or err.errno == EDQUOT or err.errno == EFBIG then
-    return "make room, then " .. CONTINUE
+  if err.errno == EWOULDBLOCK then
+    return "run it again when that has ended"
+  elseif err.errno == ENOSPC or err.errno == EDQUOT or err.errno == EFBIG then
+    return "make room, then " .. (about.transfer and continue(about)
+      or "run it again")
   end
-  return about.transfer and "put that right, then " .. CONTINUE or nil
+  return "put that right, then " .. (about.transfer and continue(about)
+    or "run it again")
 end
 
-function HINTS.exists()
-  return "--force replaces it"
+function HINTS.exists(_, about)
+  return about.command == "sync" and AWAY or "--force replaces it"
 end
 
 function HINTS.tls()
@@ -102,12 +120,15 @@ function HINTS.tls()
     .. "certificates that can"
 end
 
-function HINTS.protocol()
-  return "is --base-url right? With --verbose more is told"
+function HINTS.protocol(_, about)
+  return (about.base_url and "is --base-url right? With" or "with")
+    .. " --verbose more is told"
 end
 
-function HINTS.bad_request()
-  return "check the id and the version"
+function HINTS.bad_request(err, about)
+  if not err.http_status then return nil end -- the line says what is wrong
+  return about.id and "check the id and the version"
+    or "with --verbose more is told"
 end
 
 local function transport(err, about)
@@ -115,17 +136,20 @@ local function transport(err, about)
     return "it may have been carried out all the same: look with "
       .. call("list", about) .. " before running it again"
   end
-  return about.transfer and CONTINUE or "run it again later"
+  return about.transfer and continue(about) or "run it again later"
 end
 HINTS.network, HINTS.timeout, HINTS.server = transport, transport, transport
 
 --- One line: what failed, why, what to do next.
--- @param about id, database, command, transfer (a part was kept), key_source,
--- utc, next_free_at (function)
+-- @param about id, database, command, transfer (a part was kept), again (what
+-- goes on with it, if not the same command), key_source, base_url, utc,
+-- next_free_at (function)
 function failures.line(err, about)
-  local hint = err.hint
+  local hint, text = err.hint, tostring(err)
+  -- a mirror's advice is for Lua
+  if err.advice then text = text:sub(1, -#err.advice - 3) end
   if hint == nil and HINTS[err.kind] then hint = HINTS[err.kind](err, about) end
-  return console.show(tostring(err)) .. (hint and "; " .. hint or "")
+  return console.show(text) .. (hint and "; " .. hint or "")
 end
 
 --- The fields that a program reads.

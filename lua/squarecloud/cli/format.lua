@@ -1,6 +1,7 @@
 -- How the command shows sizes, times and tables, and how it reads a date.
 
 local text = require "squarecloud.progress.text"
+local time = require "squarecloud.retention.time"
 
 local format = {}
 
@@ -22,34 +23,36 @@ function format.span(seconds)
   return ("%d min"):format(math.max(1, seconds // 60))
 end
 
--- Days from 1970-01-01 to a date.
-local function days_from_civil(year, month, day)
-  if month <= 2 then year = year - 1 end
-  local era = year // 400
-  local of_era = year - era * 400
-  local of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-  return era * 146097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year
-    - 719468
+--- A wait -> "90 s".
+function format.seconds(seconds)
+  return ("%d s"):format(math.ceil(seconds))
 end
+
+--- A plan's memory -> "2048 MB".
+function format.memory(megabytes) return ("%d MB"):format(megabytes) end
+
+--- Epoch seconds -> "2024-06-27T06:23:42Z", and as files' names have it.
+format.iso, format.stamp = time.iso, time.stamp
 
 --- A date as the command shows it, with or without a time of day: epoch
 -- seconds, or nil when it is none.
 function format.read_date(shown, utc)
   local date, rest = shown:match "^(%d%d%d%d%-%d%d%-%d%d)(.*)$"
-  if not date then return nil end
-  local hour, minute = 0, 0
-  if rest ~= "" then
-    hour, minute = rest:match "^[ T](%d%d):(%d%d)$"
-    hour, minute = tonumber(hour), tonumber(minute)
-  end
-  if not hour or hour > 23 or minute > 59 then return nil end
-  local year, month, day = date:match "(%d+)-(%d+)-(%d+)"
-  year, month, day = tonumber(year), tonumber(month), tonumber(day)
-  local days = days_from_civil(year, month, day)
-  if os.date("!%Y-%m-%d", days * DAY) ~= date then return nil end
-  if utc then return days * DAY + hour * 3600 + minute * 60 end
-  return os.time { year = year, month = month, day = day, hour = hour,
-    min = minute, sec = 0 }
+  local clock = rest == "" and "00:00"
+    or rest and rest:match "^[ T](%d%d:%d%d)$"
+  local us = clock and time.parse_iso(date .. "T" .. clock .. "Z")
+  if not us then return nil end
+  local seconds = us // time.SECOND
+  if utc then return seconds end
+  local wall = os.date("!*t", seconds)
+  wall.isdst = nil -- whichever is in force then
+  return os.time(wall)
+end
+
+--- A word of a command line that is shown: as a shell reads it.
+function format.word(word)
+  if not word:find "[^%w%%+,./:=@_-]" then return word end
+  return text.escape("'" .. word:gsub("'", "'\\''") .. "'")
 end
 
 --- Lines of aligned columns. `right` says which columns are numbers.

@@ -85,7 +85,7 @@ local function print_table(session, chosen, owners, now)
   if options.show_urls then rows[1][7] = "URL" end
   for i, info in ipairs(chosen) do
     rows[i + 1] = { format.time(info.timestamp, options.utc),
-      snapshots.days_left(info, now), format.size(info.bytes),
+      format.span(snapshots.left(info, now)), format.size(info.bytes),
       info.application_type, console.show(owners[info]),
       console.show(info.version_id or "-"),
       options.show_urls and console.show(info.url) or nil }
@@ -94,7 +94,7 @@ local function print_table(session, chosen, owners, now)
     local info = chosen[i - 1]
     if not info then
       line = out:paint("bold", line)
-    elseif info.timestamp + 30 * 86400 - now < SOON then
+    elseif snapshots.left(info, now) < SOON then
       line = out:paint("yellow", line)
     end
     out:write(line .. "\n")

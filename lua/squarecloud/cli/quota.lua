@@ -4,19 +4,16 @@ local account = require "squarecloud.cli.account"
 local console = require "squarecloud.cli.console"
 local format = require "squarecloud.cli.format"
 
-local function iso(seconds)
-  return seconds and os.date("!%Y-%m-%dT%H:%M:%SZ", math.ceil(seconds)) or nil
-end
-
 return function(session)
   local out = session.console
   local found, err = account.quota(session:client())
   if not found then return session:report(err) end
   out:document { plan = found.plan, memory_mb = found.memory_mb,
     limit = found.limit, used = found.used, left = found.left,
-    next_free_at = iso(found.next_free_at) }
-  local rows = { { "plan", ("%s, %d MB"):format(
-    console.show(found.plan or "-"), found.memory_mb) },
+    next_free_at = found.next_free_at
+      and format.iso(math.ceil(found.next_free_at)) }
+  local rows = { { "plan", console.show(found.plan or "-") .. ", "
+    .. format.memory(found.memory_mb) },
     { "limit", ("%d in 24 hours"):format(found.limit) },
     { "made", tostring(found.used) }, { "left", tostring(found.left) } }
   if found.next_free_at then

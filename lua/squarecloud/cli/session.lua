@@ -19,10 +19,10 @@ function session.new(options)
 end
 
 --- What an interruption now means to whoever reads its message; `what` is
--- "transfer" (bytes come), "change" (something was sent that may be carried
--- out) or nil.
-function Session:under_way(what)
-  self.doing = what
+-- "transfer" (bytes come; `again` goes on with them, nil: the same command),
+-- "change" (something was sent that may be carried out) or nil.
+function Session:under_way(what, again)
+  self.doing, self.again = what, again
 end
 
 --- Ends the command: wrong use unless another exit code is given.
@@ -108,7 +108,7 @@ end
 function Session:report(err, about)
   about = about or {}
   about.command, about.utc = self.options.command, self.options.utc
-  about.key_source = self.key_source
+  about.key_source, about.base_url = self.key_source, self.options.base_url
   if about.database == nil and about.id then
     about.database = self.options.database or false
   end

@@ -1,11 +1,8 @@
 -- Snapshots as the commands handle them: asked for, in order, chosen, shown.
 
 local failures = require "squarecloud.cli.failures"
-local format = require "squarecloud.cli.format"
 
 local snapshots = {}
-
-local KEPT = 30 * 86400
 
 --- Those of one application or database; nil and an error.
 function snapshots.of(session, id)
@@ -105,9 +102,9 @@ function snapshots.owner(info)
   return info.id:match "^(.+)_[^_]*$" or info.id
 end
 
---- How long the platform keeps it, as a person reads it.
-function snapshots.days_left(info, now)
-  return format.span(info.timestamp + KEPT - now)
+--- Seconds for which the platform still keeps it.
+function snapshots.left(info, now)
+  return require("squarecloud.retention").expires_at(info) - now
 end
 
 return snapshots

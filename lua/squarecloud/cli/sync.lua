@@ -27,10 +27,14 @@ local function summary(out, results, dry_run)
   elseif #results == 0 then
     out:note("nothing new")
   else
-    out:note("%d downloaded, %s%s%s", results.downloaded,
-      format.size(results.bytes), results.failed > 0
-      and (", %d failed"):format(results.failed) or "", results.skipped > 0
-      and (", %d left out"):format(results.skipped) or "")
+    local words = { ("%d downloaded, %s"):format(results.downloaded,
+      format.size(results.bytes)) }
+    for _, status in ipairs { "adopted", "failed", "skipped" } do
+      if results[status] > 0 then
+        words[#words + 1] = ("%d %s"):format(results[status], status)
+      end
+    end
+    out:note("%s", table.concat(words, ", "))
   end
 end
 
@@ -62,8 +66,12 @@ local function with_mirror(session, work)
   if session.options.dry_run and not lfs.attributes(dir) then
     stand_in = os.tmpname()
     os.remove(stand_in)
-    lfs.mkdir(stand_in)
+    local ok, why = require("squarecloud.core").posix.make_folder(stand_in)
+    if not ok then session:refuse(stand_in .. ": " .. why, 1) end
   end
+  local _ <close> = setmetatable({}, { __close = function()
+    if stand_in then lfs.rmdir(stand_in) end
+  end })
   local mirror <close>, err = require("squarecloud.mirror").open(
     stand_in or dir)
   local results
@@ -72,7 +80,6 @@ local function with_mirror(session, work)
   for _, result in ipairs(results or {}) do
     result.path = result.path and dir .. result.path:sub(#mirror.dir + 1)
   end
-  lfs.rmdir(stand_in)
   return results, err
 end
 
@@ -81,7 +88,7 @@ return function(session)
   local wanted = scope(session)
   wanted.policy = mirrors.policy(session)
   wanted.concurrency = options.jobs or JOBS
-  wanted.dry_run = options.dry_run
+  wanted.dry_run, wanted.adopt = options.dry_run, true
   options.concurrency = wanted.concurrency
   local client = session:client()
   local results, err = with_mirror(session, function(mirror)

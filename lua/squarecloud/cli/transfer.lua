@@ -23,19 +23,22 @@ local function tame(text)
 end
 
 --- The file's name that the library would choose; with a `twin`, another
--- snapshot of the same second, the version is added.
-function transfer.name(info, twin)
-  local id, version = tame(info.id), tame(info.version_id or "")
-  local tail = "_" .. os.date("!%Y%m%dT%H%M%SZ", info.timestamp // 1 | 0)
+-- snapshot of the same second, the version is added. Nil when its time is not
+-- known.
+function transfer.name(record, twin)
+  local time = snapshots.time(record)
+  if not time then return nil end
+  local id, version = tame(record.id), tame(record.version_id or "")
+  local tail = "_" .. format.stamp(time)
     .. (twin and version ~= "" and "_" .. version or "") .. ".zip"
   return (id ~= "" and id or "snapshot"):sub(1, 200 - #tail) .. tail
 end
 
 -- What goes on beside the words: one transfer's bar.
-local function fetch(session, record, options, bars, label)
+local function fetch(session, record, options, bars, label, again)
   local bar = bars and bars:add(label)
   options.progress = bar and function(...) bar(...) end
-  session:under_way "transfer"
+  session:under_way("transfer", again)
   local zip, err = record:download(options)
   session:under_way(nil)
   if bar then bar:finish(zip ~= nil) end
@@ -57,11 +60,11 @@ local function tell(session, record, zip, id, had_bar)
     or "every CRC checked")
 end
 
-local function tell_failure(session, record, err, id)
+local function tell_failure(session, record, err, id, again)
   local fields = snapshots.to_table(record)
   fields.status, fields.error = "failed", failures.to_table(err)
   session.console:document(fields)
-  session:report(err, { id = id, transfer = true })
+  session:report(err, { id = id, transfer = true, again = again })
 end
 
 -- The file is there already, whole: it had to be checked to get its name.
@@ -73,7 +76,8 @@ local function tell_present(session, record, path)
 end
 
 --- Downloads one snapshot and tells what came of it.
--- @param target path, filename; `skip`: a file of its size is fine as it is
+-- @param target path, filename; `skip`: a file of its size is fine as it is;
+-- `again`: what goes on with it, if not the same command
 -- @return true; or nil and the error
 function transfer.one(session, record, id, target, bars)
   local options = session.options
@@ -88,12 +92,12 @@ function transfer.one(session, record, id, target, bars)
   local zip <close>, err = fetch(session, record, { path = target.path,
     filename = target.filename, overwrite = options.force or false,
     verify = verify ~= "none" and verify or verify == nil and "full" },
-    bars, id)
+    bars, id, target.again)
   if zip then
     tell(session, record, zip, id, bars ~= nil)
     return true
   end
-  tell_failure(session, record, err, id)
+  tell_failure(session, record, err, id, target.again)
   return nil, err
 end
 

@@ -14,7 +14,7 @@ local function print_facts(out, who, key_source)
   add("name", who.name)
   add("email", who.email)
   add("plan", who.plan)
-  add("memory", who.memory_mb and who.memory_mb .. " MB")
+  add("memory", who.memory_mb and format.memory(who.memory_mb))
   add("key from", key_source)
   for _, line in ipairs(format.columns(rows)) do out:write(line .. "\n") end
 end
@@ -24,7 +24,8 @@ local function print_resources(out, who)
   local function add(list, kind)
     for _, one in ipairs(list) do
       rows[#rows + 1] = { kind, console.show(one.id),
-        console.show(one.name or "-"), one.ram and one.ram .. " MB" or "-" }
+        console.show(one.name or "-"),
+        one.ram and format.memory(one.ram) or "-" }
     end
   end
   add(who.applications, "app")

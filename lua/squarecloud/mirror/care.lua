@@ -8,6 +8,7 @@ local failure = require "squarecloud.mirror.failure"
 local files = require "squarecloud.mirror.files"
 local layout = require "squarecloud.mirror.layout"
 local record = require "squarecloud.mirror.record"
+local time = require "squarecloud.retention.time"
 
 local care = {}
 
@@ -220,7 +221,7 @@ local function describe(dir, path, said)
   id = said.id or id or layout.id_of(folder)
   created_at = said.created_at or created_at
   if type(created_at) == "number" then
-    created_at = layout.iso(created_at)
+    created_at = time.iso(created_at)
   end
   return { id = id, created_at = created_at, path = path,
     version_id = said.version_id or version_id,

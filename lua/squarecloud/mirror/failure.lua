@@ -54,6 +54,12 @@ function failure.new(kind, message, fields)
   return setmetatable(err, metatable())
 end
 
+-- The same with what a script can do about it, at the message's end and in
+-- the field `advice`.
+function failure.advise(kind, message, advice)
+  return failure.new(kind, message .. "; " .. advice, { advice = advice })
+end
+
 -- The disk said no: "<what> <path>: <reason>". `reason` and `errno` are as the
 -- io, os and lfs functions give them.
 function failure.disk(what, path, reason, errno)

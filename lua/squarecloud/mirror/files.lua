@@ -14,6 +14,7 @@ local files = {}
 
 local LOCK = ".mirror.lock"
 local READ_MAX = 65536
+local EWOULDBLOCK = 11
 
 -- What is at a path ("file", "directory", "link", …), or nil for nothing.
 function files.mode(path)
@@ -134,7 +135,8 @@ function files.lock(dir)
     return lock
   elseif lock == false then
     return nil, failure.new("filesystem", dir .. " is being changed by "
-      .. "another process or task (sync, prune, adopt or verify)")
+      .. "another process or task (sync, prune, adopt or verify)",
+      { errno = EWOULDBLOCK })
   end
   return nil, failure.disk("cannot lock (see the option `lock`)", path, reason,
     errno)

@@ -64,21 +64,6 @@ function layout.type_of(scope)
   return TYPES[scope]
 end
 
--- Epoch seconds as YYYYMMDDTHHMMSSZ; fractions are dropped.
-function layout.stamp(seconds)
-  seconds = math.floor(seconds)
-  local year, month, day = time.civil_from_days(seconds // 86400)
-  local rest = seconds % 86400
-  return format("%04d%02d%02dT%02d%02d%02dZ", year, month, day, rest // 3600,
-    rest // 60 % 60, rest % 60)
-end
-
--- Epoch seconds as ISO 8601.
-function layout.iso(seconds)
-  return (layout.stamp(seconds):gsub("^(%d%d%d%d)(%d%d)(%d%d)T(%d%d)(%d%d)",
-    "%1-%2-%3T%4:%5:"))
-end
-
 -- The folder of an id, below the mirror's.
 function layout.folder(application_type, id)
   return application_type .. "/" .. encode(id, ID_MAX)
@@ -93,7 +78,7 @@ end
 -- @param seconds when it was made
 -- @param version_id nil when it has none
 function layout.stem(id, seconds, version_id)
-  return encode(id, ID_MAX) .. "_" .. layout.stamp(seconds)
+  return encode(id, ID_MAX) .. "_" .. time.stamp(seconds)
     .. (version_id and "_" .. encode(version_id, VERSION_MAX) or "")
 end
 

@@ -191,14 +191,13 @@ local function obstacle(path, item)
   end
   local size = files.size(zip)
   if known and identity(known) == identity(item) and size then
-    return failure.new("integrity", ("%s has %d bytes, not %d; "
-      .. "verify { set_aside = true } makes room"):format(zip, size,
-      item.bytes))
+    return failure.advise("integrity", ("%s has %d bytes, not %d"):format(zip,
+      size, item.bytes), "verify { set_aside = true } makes room")
   elseif known or why == "foreign" or why == "newer" then
     return failure.new("exists", zip .. " is there, and not this snapshot")
   end
-  return failure.new("exists", zip .. " is there without its JSON; "
-    .. "adopt takes it in"), size == item.bytes
+  return failure.advise("exists", zip .. " is there without its JSON",
+    "adopt takes it in"), size == item.bytes
 end
 
 -- Removes the JSON of a snapshot of which nothing came.

@@ -48,6 +48,10 @@ local function format_part(done, total)
   return (scale(done, unit)) .. "/" .. number .. " " .. UNITS[unit]
 end
 
+local function format_rate(bytes_per_second)
+  return text.format_bytes(bytes_per_second) .. "/s"
+end
+
 ---A duration for people: "0:07", "12:34", "1:02:03", "3d 04h".
 ---@param seconds number?
 ---@return string "-:--" for what is none, or longer than 999 days
@@ -198,8 +202,7 @@ end
 -- The figures, in columns that stand below each other from line to line.
 local function figures_of(state, ratio)
   local done = state.done or 0
-  local rate = is_amount(state.rate)
-    and text.format_bytes(state.rate) .. "/s" or ""
+  local rate = is_amount(state.rate) and format_rate(state.rate) or ""
   return {
     percent = ratio and ("%3d%%"):format(math.floor(ratio * 100)) or "    ",
     size = ("%17s"):format(ratio and format_part(done, state.total)
@@ -281,7 +284,7 @@ function text.plain(state)
   parts[1] = ratio and ("%d%% of %s"):format(math.floor(ratio * 100),
     text.format_bytes(state.total)) or text.format_bytes(state.done or 0)
   if is_amount(state.rate) then
-    parts[2] = text.format_bytes(state.rate) .. "/s"
+    parts[2] = format_rate(state.rate)
   end
   if left_of(state) then
     parts[#parts + 1] = text.format_duration(left_of(state)) .. " left"
@@ -299,8 +302,8 @@ function text.summary(done, seconds)
   elseif seconds < 2 then
     return text.format_bytes(done)
   end
-  return ("%s in %s, %s/s"):format(text.format_bytes(done),
-    text.format_duration(seconds), text.format_bytes(done / seconds))
+  return ("%s in %s, %s"):format(text.format_bytes(done),
+    text.format_duration(seconds), format_rate(done / seconds))
 end
 
 return text

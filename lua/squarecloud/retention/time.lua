@@ -154,6 +154,22 @@ local function parse_epoch(seconds)
   return math.floor(seconds * 1e6 + 0.5), 0
 end
 
+-- Epoch seconds as the date and time in a file's name, YYYYMMDDTHHMMSSZ;
+-- fractions are dropped.
+local function stamp(seconds)
+  seconds = math.floor(seconds)
+  local year, month, day = civil_from_days(seconds // 86400)
+  local rest = seconds % 86400
+  return format("%04d%02d%02dT%02d%02d%02dZ", year, month, day, rest // 3600,
+    rest // 60 % 60, rest % 60)
+end
+
+-- Epoch seconds as ISO 8601.
+local function iso(seconds)
+  return (stamp(seconds):gsub("^(%d%d%d%d)(%d%d)(%d%d)T(%d%d)(%d%d)",
+    "%1-%2-%3T%4:%5:"))
+end
+
 -- Microseconds as epoch seconds: an integer when whole, else a float.
 local function to_seconds(us)
   if us % SECOND == 0 then
@@ -281,6 +297,8 @@ return {
   parse_iso = parse_iso,
   parse_epoch = parse_epoch,
   to_seconds = to_seconds,
+  stamp = stamp,
+  iso = iso,
   parse_duration = parse_duration,
   show_duration = show_duration,
   is_zero = is_zero,
