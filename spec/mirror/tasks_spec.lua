@@ -183,7 +183,7 @@ describe("a sync", function()
     assert.equal(3, select(2, text:gsub("\n", "")))
     assert.truthy(text:find(os.date("!%Y-%m-%dT%H:%M", now - DAY) .. " " .. app
       .. ": " .. #mirrors.archive(1) .. " B\n", 1, true))
-    assert.truthy(text:find(app .. ": download " .. app .. ": not_found", 1,
+    assert.truthy(text:find(app .. ": failed: not_found\n", 1,
       true))
   end)
 

@@ -39,6 +39,9 @@ need procps ps --version
 need unzip unzip -v
 need gzip gzip --version
 need diffutils cmp --version
+need groff-base groff --version
+need zsh zsh --version
+need fish fish --version
 if [ "${1:-}" = lint ]; then
   need lua-check luacheck --version
   need clang clang --version

@@ -260,7 +260,8 @@ local function watch_one(job, item)
     return not job.stopped
   end, function(status, err)
     if bar then
-      bar:finish(status ~= "downloaded" and tostring(err or status) or nil)
+      bar:finish(status ~= "downloaded"
+        and (err and status .. ": " .. err.kind or status) or nil)
     end
   end
 end
