@@ -1,5 +1,6 @@
 -- The README's own code blocks, run as they stand against the test server.
 
+local command = require "spec.support.command"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
 local lfs = require "lfs"
@@ -32,6 +33,27 @@ local function run(s, dir, block)
   return pipe:close(), out
 end
 
+-- The command by its name, with the addresses of the test server.
+local wrapper = [[
+#!/bin/sh
+PATH=$REAL_PATH
+exec squaresnap --base-url=%s --snapshots-url=%s "$@"
+]]
+
+-- Runs a shell's lines in a folder where the command is found.
+local function run_shell(s, dir, lines, env)
+  lfs.mkdir(dir .. "/bin")
+  helpers.write_file(dir .. "/bin/squaresnap",
+    wrapper:format(s.http_base_url, s.http_snapshots_url))
+  assert(os.execute("chmod 755 " .. dir .. "/bin/squaresnap"))
+  helpers.write_file(dir .. "/block.sh", "export REAL_PATH=$PATH\n"
+    .. "export PATH=$PWD/bin:$PATH\n" .. lines)
+  env = env or {}
+  env.HOME = dir
+  return command.run(s, {}, { folder = dir, env = env,
+    script = "bash -e block.sh", key = env.SQUARE_API_KEY })
+end
+
 describe("the README", function()
   local s, dir
   before_each(function()
@@ -60,6 +82,65 @@ describe("the README", function()
       end
     end)
   end
+
+  local blocks = {}
+  for block in readme:gmatch "```sh\n(squaresnap .-)```" do
+    blocks[#blocks + 1] = block
+    it("has shell lines " .. #blocks .. " that run as they stand", function()
+      local result = run_shell(s, dir.path, block)
+      assert.equal(0, result.code, result.out .. result.err)
+    end)
+  end
+
+  it("shows every command of squaresnap", function()
+    local shown = table.concat(blocks)
+    for _, name in ipairs { "create", "list", "download", "restore", "sync",
+      "prune", "verify", "quota", "whoami", "completion" } do
+      assert.matches("squaresnap " .. name, shown, 1, true)
+    end
+  end)
+
+  -- How many files of a kind there are in a folder.
+  local function count(folder, ending)
+    local pipe <close> = assert(io.popen(("find %s -name '*.%s' | wc -l")
+      :format(folder, ending)))
+    return pipe:read "n"
+  end
+
+  it("has cron lines that are silent, but when something fails", function()
+    helpers.write_file(dir .. "/.squaresnap.key", s.key .. "\n")
+    local jobs = {}
+    for line in readme:match("```cron\n(.-)```"):gmatch "[^\n]+" do
+      jobs[#jobs + 1] = line:match "^[%d*]+ [%d*]+ %* %* [%d*] (.*)$"
+    end
+    assert.equal(2, #jobs)
+    for _ = 1, 2 do
+      for _, job in ipairs(jobs) do
+        local result = run_shell(s, dir.path, job, { SQUARE_API_KEY = "" })
+        assert.same({ 0, "", "" }, { result.code, result.out, result.err })
+      end
+    end
+    assert.equal(1, count(dir .. "/square", "zip"))
+    helpers.write_file(dir .. "/.squaresnap.key", "wrong")
+    local failed = run_shell(s, dir.path, jobs[1], { SQUARE_API_KEY = "" })
+    assert.equal(4, failed.code)
+    assert.matches("^squaresnap: [^\n]*authentication[^\n]*\n$", failed.err)
+  end)
+
+  it("has a systemd service whose commands run", function()
+    lfs.mkdir(dir .. "/squaresnap")
+    helpers.write_file(dir .. "/key", s.key .. "\n")
+    local unit = readme:match "```ini\n(# [^\n]*%.service\n.-)```"
+    local ran = 0
+    for line in unit:gmatch "\nExecStart=/usr/local/bin/([^\n]+)" do
+      local result = run_shell(s, dir.path, (line:gsub("%%[dS]", dir.path)),
+        { SQUARE_API_KEY = "" })
+      assert.equal(0, result.code, result.err)
+      ran = ran + 1
+    end
+    assert.equal(2, ran)
+    assert.equal(1, count(dir .. "/squaresnap", "zip"))
+  end)
 
   it("has the guide's examples, and more", function()
     assert.is_true(n >= 4)

@@ -8,6 +8,8 @@ lua5.4 spec/bench/api.lua build/bench/curl_loop
 echo "== Retention, mirror"
 lua5.4 spec/bench/retention.lua
 lua5.4 spec/bench/mirror.lua
+echo "== Command"
+lua5.4 spec/bench/start.lua
 echo "== Frames"
 lua5.4 spec/bench/frames.lua
 echo "== Downloads"

@@ -70,6 +70,20 @@ describe("squaresnap", function()
     end
   end
 
+  -- The manual page names what a program gets.
+  local manual
+  local function assert_told(name, document)
+    manual = manual or helpers.read_file((package.searchpath("squarecloud.cli",
+      package.path):gsub("squarecloud/cli%.lua$", "man/squaresnap.1")))
+    local told = manual:match("\n%.SH JSON\n(.-)\n%.SH ")
+    local of_list = told:match "\n%.B list\n(.-)\n%.TP"
+    told = told:match("\n%.B [%l, ]*%f[%l]" .. name .. "%f[%L][^\n]*(.-)\n%.TP")
+    if told:find("%.B list", 1) then told = told .. of_list end
+    for field in pairs(document[1] or document) do
+      assert.is_truthy(told:find("%f[%w_]" .. field .. "%f[^%w_]"), field)
+    end
+  end
+
   for name, entry in pairs(COMMANDS) do
     describe(name, function()
       before_each(function() prepare(entry) end)
@@ -122,6 +136,7 @@ describe("squaresnap", function()
             assert.equal(entry.list or false, line[1] ~= nil)
           end
           assert.equal(1, select(2, text:gsub("\n", "")))
+          assert_told(name, result:json_lines()[1])
           -- whole numbers are written whole; only times have fractions
           local numbers = text:gsub('"timestamp":[%d.]+', "")
             :gsub('\\"', ""):gsub('"[^"]*"', "")
