@@ -304,6 +304,10 @@ describe("squaresnap", function()
         .. "ps -ww -o args= --ppid %d"):format(process.pid, process.pid)))
       local shown = pipe:read "a"
       pipe:close()
+      for _, name in ipairs { "cmdline", "environ" } do
+        shown = shown .. helpers.read_file(("/proc/%d/%s"):format(process.pid,
+          name))
+      end
       s:release()
       assert.equal(0, process.wait().code)
       assert.matches("squaresnap", shown)

@@ -38,18 +38,17 @@ Progress.__index = methods
 
 ----------------------------------------------------------------- the terminal
 
--- Rows and columns of the terminal that a stream is, 0 for what it does not
--- tell; nil when it is none.
+-- Rows and columns of the terminal that is written to (what is neither stderr
+-- nor stdout is taken to end up where stderr does), 0 for what it does not
+-- tell; nil when there is none.
 local function ask_size(stream)
-  local number = stream == io.stderr and 2 or stream == io.stdout and 1
-  if number then
-    return posix.terminal_size(number)
-  end
+  return posix.terminal_size(stream == io.stdout and 1 or 2)
 end
 
 local function is_terminal(stream)
   local term = os.getenv "TERM"
-  return term and term ~= "" and ask_size(stream) ~= nil
+  return (stream == io.stderr or stream == io.stdout) and term and term ~= ""
+    and ask_size(stream) ~= nil
 end
 
 local function or_default(value, default)

@@ -177,9 +177,11 @@ describe("squaresnap", function()
           lines[#lines + 1] = line
         end
         assert.equal(2, #lines)
-        assert.matches("integrity: .*; move that file away, then run it again$",
+        assert.matches("integrity: .*; move that file away, then run the same "
+          .. "command again$",
           lines[1])
-        assert.matches("exists: .*; move that file away, then run it again$",
+        assert.matches("exists: .*; move that file away, then run the same "
+          .. "command again$",
           lines[2])
         assert.matches("1 adopted", result.err)
         assert.is_nil(result.err:find "[{}]")

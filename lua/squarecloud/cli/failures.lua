@@ -85,12 +85,14 @@ function HINTS.pending(err, about)
     .. " shows it when it is there"
 end
 
-local AWAY = "move that file away, then run it again"
+local function move_away(about)
+  return "move that file away, then " .. again(about)
+end
 
 function HINTS.integrity(err, about)
   if not about.transfer then return "download it again" end
   -- a mirror's file, not one that came
-  if not err.operation then return AWAY end
+  if not err.operation then return move_away(about) end
   return ("nothing was kept: %s%s"):format(again(about),
     about.command == "download"
     and ", or take another version (--version-id)" or "")
@@ -112,7 +114,8 @@ function HINTS.filesystem(err, about)
 end
 
 function HINTS.exists(_, about)
-  return about.command == "sync" and AWAY or "--force replaces it"
+  return about.command == "download" and "--force replaces it"
+    or move_away(about)
 end
 
 function HINTS.tls()
