@@ -75,6 +75,12 @@ asan:
 	  $(MAKE) sanitized B=build/asan SAN="$(SAN)" CFLAGS="-O1 -g $(SAN)" \
 	  SPECS="--exclude-pattern=rock_ $(SPECS)"
 
+docs: all
+	@$(RUN) $(LUA) spec/reference/pages.lua
+
+coverage:
+	@sh spec/coverage/run.sh build/coverage
+
 bench: all
 	@$(RUN) sh spec/bench/run.sh "$(CC)"
 
@@ -96,4 +102,5 @@ clean:
 	rm -rf build
 
 -include $(OBJ:.o=.d)
-.PHONY: all deps demo check test lint rock torture peers sanitized asan bench install env clean
+.PHONY: all deps demo check test lint rock torture peers sanitized asan docs \
+  coverage bench install env clean

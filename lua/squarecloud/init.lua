@@ -6,6 +6,10 @@ local core = require "squarecloud.core"
 
 local parts = { retention = true, mirror = true, progress = true }
 
+---@class squarecloud
+---@field retention squarecloud.retention which snapshots to keep
+---@field mirror squarecloud.mirror a folder of verified snapshots
+---@field progress squarecloud.progress bars for downloads
 local square = {
   Client = core.Client,
   open_zip = core.open_zip,

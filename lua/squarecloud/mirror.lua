@@ -25,28 +25,113 @@ local layout = require "squarecloud.mirror.layout"
 local record = require "squarecloud.mirror.record"
 local sync = require "squarecloud.mirror.sync"
 
+---A snapshot that the mirror holds.
 ---@class squarecloud.mirror.Entry: squarecloud.retention.Element
 ---@field id string as the platform lists it
 ---@field version_id? string
 ---@field created_at string
 ---@field bytes integer
----@field application_type "app"|"database"
+---@field application_type squarecloud.ApplicationType
 ---@field app_id string what it is a snapshot of: the id without a type behind
 ---@field etag? string the store's
 ---@field path string absolute
 
+---A ZIP file that is no entry.
 ---@class squarecloud.mirror.Problem
 ---@field path string
 ---@field kind "none"|"damaged"|"foreign"|"newer"|"copy"|"unreadable"
 ---@field message string
 ---@field entry? squarecloud.mirror.Entry what a damaged file should be
 
+---@class squarecloud.mirror.OpenOptions
+---@field dir string its folder
+---@field create? boolean make it when it is missing; default true
+---@field lock? boolean default true; false: for file systems that refuse one
+
+---@class squarecloud.mirror.SyncOptions: squarecloud.retention.Options
+---@field apps? string[] ids
+---@field databases? string[] ids
+---@field all? boolean the whole account instead
+---@field policy? squarecloud.retention.Policy default all that is listed
+---@field concurrency? integer downloads at once; default 4
+---@field segments? integer connections of each
+---@field dry_run? boolean says what would be downloaded
+---@field adopt? boolean takes in whole files that only lack their JSON
+---@field progress? squarecloud.Progress|squarecloud.mirror.SyncProgress
+
+---`false` ends the sync.
+---@alias squarecloud.mirror.SyncProgress
+---| fun(snapshot: table, done: integer, total: integer?, rate: number): false?
+
+---@class squarecloud.mirror.PruneOptions: squarecloud.retention.Options
+---@field dry_run? boolean says what would be removed
+
+---@class squarecloud.mirror.VerifyOptions
+---@field id? string only this one's
+---@field application_type? squarecloud.ApplicationType
+---@field set_aside? boolean what is damaged is renamed to
+---`<name>.zip.damaged`, so that the next sync fetches it anew
+---@field progress? squarecloud.Progress|squarecloud.mirror.VerifyProgress
+
+---`false` ends it.
+---@alias squarecloud.mirror.VerifyProgress
+---| fun(entry: squarecloud.mirror.Entry, done: integer, total: integer): false?
+
+---@class squarecloud.mirror.LatestOptions
+---@field id string
+---@field application_type? squarecloud.ApplicationType
+
+---@class squarecloud.mirror.PlanOptions
+---@field id string
+---@field application_type? squarecloud.ApplicationType
+---@field version_id? string this one; else the newest
+---@field at? string|number a time: the newest that is not later
+---@field now? string|number a time; default os.time()
+
+---@class squarecloud.mirror.AdoptOptions
+---@field path string
+---@field id? string what its name does not tell must be said
+---@field version_id? string
+---@field created_at? string|number
+---@field app_id? string
+
+---How a snapshot can be brought back.
+---@class squarecloud.mirror.Plan
+---@field how "platform"|"upload" the platform still has it; or the file is all
+---there is, to be uploaded by hand
+---@field entry squarecloud.mirror.Entry
+---@field path string
+---@field restore? squarecloud.RestoreOptions what client:restore_snapshot takes
+---@field expires_at number epoch seconds
+---@field reason string why it is so
+
+---What was done with one snapshot: an entry's fields (of a listing that failed,
+---no `path`), and what became of it.
+---@class squarecloud.mirror.Result: squarecloud.mirror.Entry
+---@field status string
+---@field err? squarecloud.Error
+---@field reasons? string[] prune: why it is kept
+---@field set_aside? string verify: the new path
+
+---An array of them; beside them how many there are of each status, and bytes.
+---@class squarecloud.mirror.Results: { [integer]: squarecloud.mirror.Result }
+---@field bytes integer of what was downloaded, removed, or found to be ok
+---@field failed integer
+---@field downloaded? integer sync: now here
+---@field adopted? integer sync: their JSON was all that was lacking
+---@field skipped? integer sync: ended before their turn
+---@field planned? integer sync, prune: what a dry run would do
+---@field kept? integer prune
+---@field removed? integer prune
+---@field ok? integer verify
+---@field damaged? integer verify
+
+---A mirror, to be closed.
 ---@class squarecloud.Mirror
 ---@field dir string absolute
-local Mirror = { __name = "squarecloud.Mirror" }
-
 local methods = {}
-Mirror.__index = methods
+
+local Mirror = { __name = "squarecloud.Mirror", __index = methods }
 
 local function check_open(self, method)
   if getmetatable(self) ~= Mirror then
@@ -71,8 +156,8 @@ end
 ---Everything the mirror holds, by path, so by id and oldest first: what the
 ---filters take.
 ---@return squarecloud.mirror.Entry[]? entries
----@return squarecloud.mirror.Problem[]|table problems ZIP files in the
----mirror's folders that are no entries, and why; or the error
+---@return squarecloud.mirror.Problem[]|squarecloud.Error problems ZIP files in
+---the mirror's folders that are no entries, and why; or the error
 function methods:list()
   check_open(self, "list")
   local found, err = record.scan(self.dir)
@@ -85,23 +170,14 @@ end
 ---Downloads what the policy would keep and is not here yet, soonest to expire
 ---first; each in a task of the client, so that others go on while one waits.
 ---One that fails stops no other.
----@param client userdata
----@param options { apps: string[]?, databases: string[]?, all: boolean?,
---- policy: squarecloud.retention.Policy?, concurrency: integer?,
---- segments: integer?, dry_run: boolean?, adopt: boolean?, progress: any }
---- apps, databases: ids; all: the whole account; policy: none keeps all that
---- is listed; concurrency: 4; dry_run: says what would be downloaded; adopt:
---- takes in whole files that only lack their JSON; progress: an object of
---- squarecloud.progress, or function(snapshot, done, total, bytes_per_second)
---- where false ends the sync. And the retention's options, with `on_empty`
---- "keep_newest" unless given: a sync removes nothing
----@return table[]? results in the order of the work: an entry's fields, and
----`status`: "downloaded" (`err`: its etag could not be written down),
----"adopted", "failed" (`err`), "skipped" (ended before its turn), "planned";
----then the listings that failed (no `path`). Beside them how many there are
----of each: results.downloaded, .failed, …, and their .bytes
----@return table? err when nothing could be begun: locked, a bad policy, no
----listing at all
+---@param client squarecloud.Client
+---@param options squarecloud.mirror.SyncOptions `on_empty` is "keep_newest"
+---unless given: a sync removes nothing
+---@return squarecloud.mirror.Results? results in the order of the work, then
+---the listings that failed: "downloaded" (`err`: its etag could not be written
+---down), "adopted", "failed", "skipped", "planned"
+---@return squarecloud.Error? err when nothing could be begun: locked, a bad
+---policy, no listing at all
 function methods:sync(client, options)
   check_open(self, "sync")
   if type(client) ~= "userdata" and type(client) ~= "table" then
@@ -133,11 +209,10 @@ end
 ---Removes the local files that a policy does not keep; never a file that the
 ---mirror did not make. Refuses what `on_empty` refuses.
 ---@param policy squarecloud.retention.Policy
----@param options? { dry_run: boolean? } and the retention's options
----@return table[]? results newest first, first those that stay: an entry's
----fields, and `status`: "kept" (`reasons`), "removed", "planned", "failed"
----(`err`); beside them how many of each, and the .bytes removed or planned
----@return table? err a bad policy, a refusal, locked
+---@param options? squarecloud.mirror.PruneOptions
+---@return squarecloud.mirror.Results? results newest first, first those that
+---stay: "kept", "removed", "planned", "failed"
+---@return squarecloud.Error? err a bad policy, a refusal, locked
 function methods:prune(policy, options)
   check_open(self, "prune")
   if type(policy) ~= "table" then
@@ -153,15 +228,10 @@ function methods:prune(policy, options)
 end
 
 ---Reads everything again, down to every CRC.
----@param options? { id: string?, application_type: string?,
---- set_aside: boolean?, progress: any } id: only this one's (alone: the main
---- argument); set_aside: what is damaged is renamed to `<name>.zip.damaged`,
---- so that the next sync fetches it anew; progress: an object of
---- squarecloud.progress, or function(entry, done, total) where false ends it
----@return table[]? results by path: an entry's fields, and `status`: "ok",
----"damaged" (`err`; `set_aside`: its new path), "failed" (`err`: it could not
----be read); beside them how many of each, and the .bytes that are ok
----@return table? err
+---@param options? squarecloud.mirror.VerifyOptions|string or the id
+---@return squarecloud.mirror.Results? results by path: "ok", "damaged",
+---"failed" (it could not be read)
+---@return squarecloud.Error? err
 function methods:verify(options)
   check_open(self, "verify")
   options = check.options("verify", options, { id = "id",
@@ -195,9 +265,9 @@ local function newest(self, method, options, test)
 end
 
 ---The newest snapshot of an application or database.
----@param options string|{ id: string, application_type: string? }
+---@param options squarecloud.mirror.LatestOptions|string or the id
 ---@return squarecloud.mirror.Entry? entry
----@return table? err `not_found` when there is none
+---@return squarecloud.Error? err `not_found` when there is none
 function methods:latest(options)
   check_open(self, "latest")
   options = check.options("latest", options,
@@ -209,15 +279,9 @@ function methods:latest(options)
 end
 
 ---How an application or database can be brought back; nothing is sent.
----@param options string|{ id: string, application_type: string?,
---- version_id: string?, at: string|number?, now: string|number? }
---- version_id: this one; at: the newest that is not later; else the newest
----@return { entry: squarecloud.mirror.Entry, path: string, how: string,
---- restore: table?, expires_at: number, reason: string }? plan
----`how` is "platform" while the platform has the snapshot: `restore` is what
----client:restore_snapshot takes. Else it is "upload": the file at `path` is
----what there is, to be uploaded by hand; `reason` says why
----@return table? err `not_found`
+---@param options squarecloud.mirror.PlanOptions|string or the id
+---@return squarecloud.mirror.Plan? plan
+---@return squarecloud.Error? err `not_found`
 function methods:restore_plan(options)
   check_open(self, "restore_plan")
   options = check.options("restore_plan", options, { id = "id", at = "time",
@@ -253,11 +317,10 @@ end
 ---Takes in a ZIP file that lies in `<dir>/<application_type>/<id>/` without
 ---its JSON, after reading it whole. What its name does not tell must be said.
 ---From then on it is the mirror's, and prune may remove it.
----@param options string|{ path: string, id: string?, version_id: string?,
---- created_at: string|number?, app_id: string? }
+---@param options squarecloud.mirror.AdoptOptions|string or the path
 ---@return squarecloud.mirror.Entry? entry
----@return table? err `integrity`, `filesystem`, or `exists`: its JSON is not
----ours, or another file is this snapshot already
+---@return squarecloud.Error? err `integrity`, `filesystem`, or `exists`: its
+---JSON is not ours, or another file is this snapshot already
 function methods:adopt(options)
   check_open(self, "adopt")
   options = check.options("adopt", options, { path = "string", id = "id",
@@ -301,11 +364,9 @@ function Mirror:__tostring()
 end
 
 ---Opens a mirror.
----@param options string|{ dir: string, create: boolean?, lock: boolean? }
---- dir: its folder (alone: the main argument), made if missing unless `create`
---- is false; lock = false: no lock, for file systems that refuse one
+---@param options squarecloud.mirror.OpenOptions|string or the folder
 ---@return squarecloud.Mirror? mirror to be closed
----@return table? err of kind `filesystem`
+---@return squarecloud.Error? err of kind `filesystem`
 local function open(options)
   options = check.options("open", options, { dir = "string",
     create = "boolean", lock = "boolean" }, "dir")
@@ -327,4 +388,8 @@ local function open(options)
     locks = options.lock ~= false }, Mirror)
 end
 
-return { open = open, TYPES = layout.TYPES }
+---@class squarecloud.mirror
+---@field TYPES string[] the application types, as folders have them
+local mirror = { open = open, TYPES = layout.TYPES }
+
+return mirror

@@ -26,15 +26,28 @@ local DRAWS_A_SECOND = 20
 local WRAP_OFF, WRAP_ON = "\27[?7l", "\27[?7h"
 local CLEAR_LINE, CLEAR_BELOW = "\27[K", "\27[J"
 
----@class squarecloud.progress.Bar: function
-local Bar = { __name = "squarecloud.progress.Bar" }
+---One transfer. Called with done, total, bytes_per_second: it is a download's
+---progress function.
+---@class squarecloud.progress.Bar
+---@overload fun(done: integer, total: integer?, bytes_per_second: number?)
 local bar_methods = {}
-Bar.__index = bar_methods
 
+local Bar = { __name = "squarecloud.progress.Bar", __index = bar_methods }
+
+---@class squarecloud.progress.Options
+---@field stream? { write: function, flush: function? } default io.stderr
+---@field tty? boolean whether that is a terminal; found out for io.stderr and
+---io.stdout, else false
+---@field width? integer columns; default found out
+---@field color? boolean default where there is a terminal and no NO_COLOR
+---@field total? boolean|string one line for all together, with this label
+---@field clock? fun(): number seconds; default os.time
+
+---Bars for several transfers, to be closed.
 ---@class squarecloud.Progress
-local Progress = { __name = "squarecloud.Progress" }
 local methods = {}
-Progress.__index = methods
+
+local Progress = { __name = "squarecloud.Progress", __index = methods }
 
 ----------------------------------------------------------------- the terminal
 
@@ -230,8 +243,7 @@ end
 
 ---A transfer more.
 ---@param label string shown with its control characters escaped
----@return squarecloud.progress.Bar bar to be called with done, total,
----bytes_per_second: a download's progress function; and its `finish`
+---@return squarecloud.progress.Bar bar
 function methods:add(label)
   if self.closed then
     error("the progress is closed", 2)
@@ -311,13 +323,8 @@ local function check(options)
   end
 end
 
----@param options? { stream: any, tty: boolean?, width: integer?,
---- color: boolean?, total: boolean|string|nil, clock: function? }
---- stream: where to, io.stderr; has `write`, and `flush` perhaps. tty: whether
---- that is a terminal; found out for io.stderr and io.stdout, else false.
---- width: columns; found out. color: where there is a terminal and no
---- NO_COLOR. total: one line for all together, with this label. clock: gives
---- seconds, os.time
+---Bars on a terminal; elsewhere, or with TERM=dumb, few plain lines.
+---@param options? squarecloud.progress.Options
 ---@return squarecloud.Progress progress to be closed
 local function new(options)
   options = options or {}
@@ -343,7 +350,8 @@ local function new(options)
   return self
 end
 
-return {
+---@class squarecloud.progress
+local progress = {
   new = new,
   format_bytes = text.format_bytes,
   format_duration = text.format_duration,
@@ -354,3 +362,5 @@ return {
   plain = text.plain,
   summary = text.summary,
 }
+
+return progress

@@ -23,12 +23,19 @@ local limits = require "squarecloud.retention.limits"
 local format = string.format
 local show = time.show
 
+---A snapshot, as the filters take it.
 ---@class squarecloud.retention.Element
 ---@field id string the application's or database's id
 ---@field created_at string|number ISO 8601 with Z or offset, or epoch seconds
 ---@field version_id? string tells the snapshots of one id apart
 ---@field bytes? integer size
 ---@field tags? string[]
+
+---@class squarecloud.retention.Duration
+---@field years integer
+---@field months integer
+---@field days integer
+---@field hours integer
 
 ---@class squarecloud.retention.Policy
 ---@field keep_last? integer|"unlimited" the n newest
@@ -58,7 +65,7 @@ local show = time.show
 ---Parses a duration as restic writes them: numbers with the units y, m
 ---(months), w (7 days), d, h, each at most once, in any order.
 ---@param text string such as "2y5m7d3h"
----@return { years: integer, months: integer, days: integer, hours: integer }?
+---@return squarecloud.retention.Duration? duration
 ---@return string? message when it is none
 local function parse_duration(text)
   if type(text) ~= "string" then
@@ -235,7 +242,8 @@ local function to_download(remote, here, policy, opts)
   return lists.oldest_first(found)
 end
 
-return {
+---@class squarecloud.retention
+local retention = {
   apply = apply,
   between = filters.between,
   check_policy = check_policy,
@@ -257,3 +265,5 @@ return {
   to_download = to_download,
   total_size = filters.total_size,
 }
+
+return retention

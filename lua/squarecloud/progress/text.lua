@@ -32,8 +32,8 @@ local function scale(bytes, unit)
 end
 
 ---A size for people: "0 B", "1.0 KiB", "45.6 MiB".
----@param bytes number?
----@return string "?" for what is no size
+---@param bytes? number
+---@return string text "?" for what is no size
 function text.format_bytes(bytes)
   if not is_amount(bytes) then
     return "?"
@@ -53,8 +53,8 @@ local function format_rate(bytes_per_second)
 end
 
 ---A duration for people: "0:07", "12:34", "1:02:03", "3d 04h".
----@param seconds number?
----@return string "-:--" for what is none, or longer than 999 days
+---@param seconds? number
+---@return string text "-:--" for what is none, or longer than 999 days
 function text.format_duration(seconds)
   if not is_amount(seconds) or seconds >= 86400 * 1000 then
     return "-:--"
@@ -240,13 +240,23 @@ local function choose(figures, label_width, ratio, width)
   end
 end
 
+---Where one transfer is.
+---@class squarecloud.progress.State
+---@field label string escaped
+---@field done? integer bytes
+---@field total? integer bytes
+---@field rate? number bytes a second
+---@field text? string escaped; stands in for the figures
+
+---@class squarecloud.progress.LineStyle
+---@field label_width? integer of the longest label among lines that stand
+---together
+---@field color? boolean
+
 ---One transfer as a line.
----@param state { label: string, done: integer?, total: integer?,
---- rate: number?, text: string? } label and text escaped; text stands in for
---- the figures
+---@param state squarecloud.progress.State
 ---@param width integer columns it may take
----@param options? { label_width: integer?, color: boolean? } label_width: of
---- the longest label among lines that stand together
+---@param options? squarecloud.progress.LineStyle
 ---@return string line without a line break
 function text.render(state, width, options)
   options = options or {}
@@ -274,7 +284,7 @@ function text.render(state, width, options)
 end
 
 ---One transfer as a line of a log: "label: 45% of 45.6 MiB, 3.2 MiB/s, …".
----@param state table as render takes it
+---@param state squarecloud.progress.State
 ---@return string
 function text.plain(state)
   if state.text then
@@ -293,7 +303,7 @@ function text.plain(state)
 end
 
 ---What a transfer came to: "45.6 MiB in 0:14, 3.2 MiB/s".
----@param done integer?
+---@param done? integer
 ---@param seconds integer how long it took
 ---@return string
 function text.summary(done, seconds)

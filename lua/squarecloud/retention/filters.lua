@@ -33,6 +33,7 @@ end
 ---The newest snapshot, by created_at, then version_id by bytes; one in the
 ---future too, since no clock is read.
 ---@param list squarecloud.retention.Element[]
+---@param opts? squarecloud.retention.Options none has a meaning here
 ---@return squarecloud.retention.Element? newest nil for an empty list
 ---@return string? message for a bad element
 local function latest(list, opts)
@@ -53,6 +54,7 @@ end
 
 ---The newest snapshot of each id.
 ---@param list squarecloud.retention.Element[]
+---@param opts? squarecloud.retention.Options none has a meaning here
 ---@return table<string, squarecloud.retention.Element>? by_id
 ---@return string[]|string ids in order of appearance; or a message
 local function latest_by_id(list, opts)
@@ -82,6 +84,7 @@ end
 ---Groups a list, keeping its order within each group.
 ---@param list squarecloud.retention.Element[]
 ---@param by? string|fun(snapshot: any): any a field's name, default "id"
+---@param opts? squarecloud.retention.Options none has a meaning here
 ---@return table<any, squarecloud.retention.Element[]>? groups
 ---@return any[]|string keys in order of appearance; or a message when an
 ---element gives no key
@@ -178,6 +181,7 @@ end
 ---The snapshots larger than a size (not of it).
 ---@param list squarecloud.retention.Element[] elements need `bytes`
 ---@param bytes number
+---@param opts? squarecloud.retention.Options none has a meaning here
 ---@return squarecloud.retention.Element[]? found in input order
 ---@return string? message for a bad element
 local function larger_than(list, bytes, opts)
@@ -200,6 +204,7 @@ end
 ---The snapshots smaller than a size (not of it).
 ---@param list squarecloud.retention.Element[] elements need `bytes`
 ---@param bytes number
+---@param opts? squarecloud.retention.Options none has a meaning here
 ---@return squarecloud.retention.Element[]? found in input order
 ---@return string? message for a bad element
 local function smaller_than(list, bytes, opts)
@@ -221,6 +226,7 @@ end
 
 ---The size of all snapshots together.
 ---@param list squarecloud.retention.Element[] elements need `bytes`
+---@param opts? squarecloud.retention.Options none has a meaning here
 ---@return integer? bytes 0 for an empty list
 ---@return string? message for a bad element
 local function total_size(list, opts)

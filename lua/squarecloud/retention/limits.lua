@@ -20,6 +20,7 @@ end
 
 ---When the platform deletes a snapshot: 30 days of 86 400 s after its making.
 ---@param snapshot squarecloud.retention.Element
+---@param opts? squarecloud.retention.Options none has a meaning here
 ---@return number? time in epoch seconds, an integer when whole
 ---@return string? message when created_at is bad
 local function expires_at(snapshot, opts)

@@ -1,0 +1,39 @@
+---@meta _
+
+-- Errors. Definitions for editors and for the reference pages; nobody runs
+-- this.
+
+---@alias squarecloud.ErrorKind
+---| "authentication" the key is missing, wrong or revoked
+---| "permission" the key or the plan may not do this
+---| "not_found" no such application, database, snapshot, version, entry
+---| "bad_request" the platform does not understand the request
+---| "rate_limited" too many requests; see `retry_after`
+---| "quota" the daily number of snapshots is used up
+---| "pending" a snapshot is being made, or a restore is under way
+---| "server" the platform, or a gateway in front of it, failed
+---| "network" the way there failed
+---| "tls" no trust in who answered
+---| "timeout" while connecting, in all, or a stall
+---| "protocol" an answer that is not what the API promises
+---| "expired" a download address past its time: list again
+---| "integrity" the file is not the snapshot: short, changed, a broken ZIP
+---| "filesystem" the disk said no; the message names the path
+---| "exists" the file is there, and `overwrite` is not set
+---| "cancelled" by the caller
+---| "closed" by the caller
+
+---What comes behind nil. A table; `tostring` and `..` give one line fit for a
+---person, without secrets.
+---@class squarecloud.Error
+---@field kind squarecloud.ErrorKind
+---@field message string
+---@field code? string the platform's: "APP_NOT_FOUND"
+---@field http_status? integer
+---@field retry_after? number seconds, when the platform says
+---@field retryable boolean the same call may succeed later
+---@field operation? string "restore_snapshot a1"
+---@field sent boolean a create or restore may have been carried out
+---@field curl_code? integer libcurl's
+---@field errno? integer the system's
+---@operator concat(any): string

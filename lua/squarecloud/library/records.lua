@@ -1,0 +1,103 @@
+---@meta _
+
+-- What calls give: snapshots, entries of listings, answers, handles.
+-- Definitions for editors and for the reference pages; nobody runs this.
+
+---A snapshot that was just created. Read-only; `pairs`, `tostring`, and `==`
+---by id and version.
+---@class squarecloud.Snapshot
+---@field url string where it is downloaded from
+---@field key string its key in the store
+---@field id string its file's name in the store: what `snapshot_id` wants
+---@field app_id string
+---@field application_type squarecloud.ApplicationType
+---@field version_id? string tells the snapshots of one application apart
+---@field created_at? string ISO 8601, from the answer's date
+local Snapshot = {}
+
+---Downloads it, checks it, gives it its name.
+---@param options? squarecloud.DownloadOptions|string or the folder
+---@return squarecloud.ZipFile? zip to be closed
+---@return squarecloud.Error? err
+function Snapshot:download(options) end
+
+---@return table fields a plain copy
+function Snapshot:to_table() end
+
+---An entry of a listing. Read-only; `pairs`, `tostring`, and `==` by id and
+---version. Reading a field sends nothing.
+---@class squarecloud.SnapshotInfo
+---@field id string the application's or database's name in the store
+---@field size string bytes, as the platform's guide has it
+---@field created_at string ISO 8601
+---@field name string the same as `id`, under its name on the wire
+---@field modified string the same as `created_at`
+---@field bytes integer
+---@field timestamp number epoch seconds, with their fraction
+---@field expires_at string ISO 8601: 30 days after `created_at`
+---@field key string its key in the store
+---@field version_id? string tells the snapshots of one application apart
+---@field url string where it is downloaded from
+---@field application_type squarecloud.ApplicationType
+local SnapshotInfo = {}
+
+---Downloads it, checks it, gives it its name.
+---@param options? squarecloud.DownloadOptions|string or the folder
+---@return squarecloud.ZipFile? zip to be closed
+---@return squarecloud.Error? err
+function SnapshotInfo:download(options) end
+
+---Restores it: replaces what its application or database holds now. Raises
+---without a version id.
+---@return squarecloud.Response? response
+---@return squarecloud.Error? err
+function SnapshotInfo:restore() end
+
+---@return table fields a plain copy
+function SnapshotInfo:to_table() end
+
+---An answer of the platform. Read-only; `pairs`, `tostring`.
+---@class squarecloud.Response
+---@field status? string "success"
+---@field code? string
+---@field message? string
+---@field response? any what is in it, decoded; integers as integers
+---@field http_status integer
+local Response = {}
+
+---@return table fields a plain copy
+function Response:to_table() end
+
+---An application or database of a client, by its id.
+---@class squarecloud.Handle
+---@field id string
+---@field application_type squarecloud.ApplicationType
+local Handle = {}
+
+---@class squarecloud.HandleSnapshotOptions
+---@field wait? number seconds, as for `client:snapshot`
+
+---@class squarecloud.HandleRestoreOptions
+---@field snapshot_id string the snapshot's `id`
+---@field version_id string the snapshot's `version_id`
+---@field wait? number seconds, as for `client:restore_snapshot`
+
+---Creates a snapshot.
+---@param options? squarecloud.HandleSnapshotOptions
+---@return squarecloud.Snapshot? snapshot
+---@return squarecloud.Error? err
+function Handle:snapshot(options) end
+
+---Its snapshots, in the platform's order.
+---@return squarecloud.SnapshotInfo[]? infos
+---@return squarecloud.Error? err
+function Handle:all_snapshots() end
+
+---Restores one of its snapshots.
+---@param options squarecloud.HandleRestoreOptions
+---@return squarecloud.Response? response
+---@return squarecloud.Error? err
+function Handle:restore_snapshot(options) end
+
+---@return table fields a plain copy
+function Handle:to_table() end
