@@ -30,14 +30,15 @@ local function bin_folder()
   return file and file:gsub("squarecloud/cli%.lua$", "bin") or ""
 end
 
-local PASSED = { "LD_PRELOAD", "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS",
-  "TMPDIR" }
+local PASSED = { "LD_PRELOAD", "LUA_INIT", "ASAN_OPTIONS", "LSAN_OPTIONS",
+  "TSAN_OPTIONS", "TMPDIR" }
 
 -- A home without the user's own configuration.
 local home = helpers.tmpdir()
 
 -- Those of this process's variables that the command gets, too: what a
--- sanitizer preloads is for it, but not for the helpers.
+-- sanitizer preloads and `make coverage` counts with is for it, but not for
+-- the helpers.
 local function passed()
   local words = {}
   for _, name in ipairs(PASSED) do
