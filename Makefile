@@ -84,14 +84,14 @@ coverage:
 bench: all
 	@$(RUN) sh spec/bench/run.sh "$(CC)"
 
+builds:
+	@sh spec/builds/run.sh $B/builds
+
 install: all
-	install -d $(DESTDIR)$(PREFIX)/lib/lua/5.4/squarecloud
-	install -m 755 $(CORE) $(DESTDIR)$(PREFIX)/lib/lua/5.4/squarecloud/
-	cd lua && find squarecloud -name '*.lua' -exec install -D -m 644 {} \
-	  $(DESTDIR)$(PREFIX)/share/lua/5.4/{} \;
-	install -D -m 755 lua/bin/squaresnap $(DESTDIR)$(PREFIX)/bin/squaresnap
-	install -D -m 644 lua/man/squaresnap.1 \
-	  $(DESTDIR)$(PREFIX)/share/man/man1/squaresnap.1
+	@sh spec/support/install.sh $(CORE) "$(DESTDIR)$(PREFIX)"
+
+dist:
+	@sh spec/support/dist.sh $B/dist
 
 env:
 	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}'"
@@ -103,4 +103,4 @@ clean:
 
 -include $(OBJ:.o=.d)
 .PHONY: all deps demo check test lint rock torture peers sanitized asan docs \
-  coverage bench install env clean
+  coverage bench builds install dist env clean
