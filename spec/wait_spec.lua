@@ -89,6 +89,21 @@ describe("waiting for the platform", function()
     assert.equal("success", response.status)
   end)
 
+  it("tells what it cannot make out of the status", function()
+    assert(client:snapshot(app))
+    local info = assert(client:all_app_snapshots(app))[1]
+    local options = { app_id = app, snapshot_id = info.id,
+      version_id = info.version_id, wait = 20 }
+    for _, body in ipairs { "nonsense", "[]", '{"response":{}}',
+      '{"response":{"running":"yes"}}' } do
+      s:fault { fault = "body", body = body, times = 1,
+        match = { pattern = "/status$" } }
+      local none, err = client:restore_snapshot(options)
+      assert.is_nil(none)
+      assert.equal("protocol", err.kind, body)
+    end
+  end)
+
   it("yields in a task meanwhile", function()
     s:configure { processing_ms = 200 }
     local order = {}

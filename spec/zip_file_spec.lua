@@ -5,6 +5,7 @@
 local lfs = require "lfs"
 local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
+local server = require "spec.support.server"
 local square = require "squarecloud"
 local zips = require "spec.support.zips"
 
@@ -43,6 +44,29 @@ describe("a ZipFile", function()
     assert.equal(0, select("#", ...))
     return err
   end
+
+  it("closed while a task reads its directory gives that task `closed`",
+    function()
+      local s = server.shared()
+      local client <close> = helpers.client(s)
+      local zip = assert(client:download {
+        url = s:put_file("c.zip", (zips.build { "a.txt" })),
+        path = folder.path, verify = false })
+      for _, method in ipairs { "names", "entries" } do
+        client:run(function()
+          local task = client:spawn(zip[method], zip)
+          assert.equal("running", task.status)
+          zip:close()
+          local _, err = task:wait()
+          assert.equal("closed", err.kind)
+          zip = square.open_zip(zip.path)
+        end)
+        zip:close()
+        zip = assert(client:download { url = s.https .. "/files/c.zip",
+          path = folder.path, filename = method .. ".zip", verify = false })
+      end
+      zip:close()
+    end)
 
   ------------------------------------------------------------------- opening
 

@@ -182,24 +182,25 @@ bool sq_time_parse_iso(const char *s, size_t n, struct sq_time *out) {
   return true;
 }
 
+/* Of two digits, whatever the compiler thinks that it may be. */
+static unsigned two(int n) { return (unsigned)n % 100; }
+
 void sq_time_format_iso(char dst[32], int64_t seconds, int millis) {
   struct civil c;
+  char fraction[8] = "";
   civil_from_seconds(seconds, &c);
-  if (millis < 0) {
-    snprintf(dst, 32, "%04d-%02d-%02dT%02d:%02d:%02dZ", c.year, c.month, c.day,
-             c.hour, c.minute, c.second);
-  } else {
-    if (millis > 999) millis = 999;
-    snprintf(dst, 32, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", c.year, c.month,
-             c.day, c.hour, c.minute, c.second, millis);
-  }
+  if (millis > 999) millis = 999;
+  if (millis >= 0)
+    snprintf(fraction, sizeof fraction, ".%03u", (unsigned)millis % 1000);
+  snprintf(dst, 32, "%04d-%02u-%02uT%02u:%02u:%02u%sZ", c.year, two(c.month),
+           two(c.day), two(c.hour), two(c.minute), two(c.second), fraction);
 }
 
 void sq_time_format_compact(char dst[32], int64_t seconds) {
   struct civil c;
   civil_from_seconds(seconds, &c);
-  snprintf(dst, 32, "%04d%02d%02dT%02d%02d%02dZ", c.year, c.month, c.day,
-           c.hour, c.minute, c.second);
+  snprintf(dst, 32, "%04d%02u%02uT%02u%02u%02uZ", c.year, two(c.month),
+           two(c.day), two(c.hour), two(c.minute), two(c.second));
 }
 
 /* ==} */

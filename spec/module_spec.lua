@@ -1,0 +1,65 @@
+--- The module's table: what it gives, and its parts in Lua, which load when
+-- they are first used.
+
+local child = require "spec.support.child"
+local core = require "squarecloud.core"
+local square = require "squarecloud"
+
+describe("the module", function()
+  it("passes on what is in C", function()
+    for _, name in ipairs { "Client", "open_zip", "version" } do
+      assert.is_not_nil(square[name])
+      assert.equal(core[name], square[name])
+    end
+    assert.is_nil(square.something)
+  end)
+
+  it("tells the libraries that it runs on", function()
+    assert.matches("^libcurl/7%.%d+%.%d+ %g+ libzip/%d+%.%d+",
+      core.libraries())
+  end)
+
+  it("loads its parts when they are first used", function()
+    local out, err = child.run [[
+      local square = require "squarecloud"
+      for _, name in ipairs { "retention", "mirror", "progress" } do
+        local module = "squarecloud." .. name
+        assert(not rawget(square, name), name)
+        if name ~= "retention" then assert(not package.loaded[module]) end
+        assert(square[name] == require(module) and rawget(square, name))
+      end
+      print "fine"
+    ]]
+    assert.equal("fine\n", out, err)
+  end)
+
+  it("says so when it can have no descriptor", function()
+    local out, err = child.run [[
+      local square = require "squarecloud"
+      local held = {}
+      repeat
+        local file = io.open "/dev/null"
+        held[#held + 1] = file
+      until not file
+      local ok, why = pcall(square.Client, "key")
+      for _, file in ipairs(held) do file:close() end
+      print(ok, why.kind, why.errno, square.Client("key") ~= nil)
+    ]]
+    assert.equal("false\tfilesystem\t24\ttrue\n", out, err)
+  end)
+
+  it("says so when the current directory is gone", function()
+    local out, err = child.run [[
+      local lfs = require "lfs"
+      local square = require "squarecloud"
+      local dir = os.tmpname()
+      os.remove(dir)
+      assert(lfs.mkdir(dir) and lfs.chdir(dir) and lfs.rmdir(dir))
+      print(pcall(square.open_zip, "a.zip"))
+      local mirror, why = square.mirror.open "here"
+      print(mirror, why.kind, why)
+    ]]
+    assert.matches("^false\tthe current directory: No such file or directory\n"
+      .. "nil\tfilesystem\t[^\n]*current directory", out, err)
+  end)
+end)
