@@ -1,7 +1,12 @@
--- The README's own code blocks, run as they stand against the test server.
+-- The README: its code blocks, run as they stand against the test server (but
+-- `luarocks install`, which needs the rock's server), and its tables beside
+-- what they tell of.
 
 local command = require "spec.support.command"
 local helpers = require "spec.support.helpers"
+local host = require "spec.support.host"
+local luacats = require "spec.reference.luacats"
+local pages = require "spec.reference.pages"
 local server = require "spec.support.server"
 local lfs = require "lfs"
 
@@ -144,5 +149,138 @@ describe("the README", function()
 
   it("has the guide's examples, and more", function()
     assert.is_true(n >= 4)
+  end)
+end)
+
+-- The first column of the table under a heading, its code words one by one;
+-- each with its row.
+local function table_under(heading)
+  local into = {}
+  local text = readme:match("\n#+ " .. heading .. "\n(.-)\n#+ ")
+    or readme:match("\n#+ " .. heading .. "\n(.*)$")
+  local rows = text:match "\n| ?%-%-%-[^\n]*(\n|.*)$"
+  for row in rows:gmatch "\n(| [^\n]+)" do
+    for word in row:match "^| ([^|]*) |":gmatch "`([^`]*)`" do
+      into[word] = row
+    end
+  end
+  return into
+end
+
+local function sorted(set)
+  local names = {}
+  for name in pairs(set) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+describe("the README's", function()
+  local all = pages.definitions()
+
+  it("client options are all that there are, with their defaults", function()
+    local rows = table_under "Client options"
+    local defined = luacats.fields(all, "squarecloud.ClientOptions")
+    assert.same(sorted(defined), sorted(rows))
+    local source = helpers.read_file "csrc/client.c"
+    local count = 0
+    for name, entry in pairs(defined) do
+      local default = source:match('%(&?o, "' .. name .. '",%s*([%d]+)[,%s]')
+      if default then
+        assert.matches("%f[%d]" .. default .. "%f[%D]",
+          rows[name]:match "^|[^|]*|([^|]*)|", nil, name)
+        assert.matches("default " .. default .. "%f[%D]", entry.text)
+        count = count + 1
+      end
+    end
+    assert.is_true(count >= 9)
+  end)
+
+  it("kinds of errors are all that there are", function()
+    local kinds = {}
+    for _, choice in ipairs(all.aliases["squarecloud.ErrorKind"].choices) do
+      kinds[choice.type:sub(2, -2)] = true
+    end
+    assert.same(sorted(kinds), sorted(table_under "Errors"))
+  end)
+
+  it("fields of errors are all that there are", function()
+    local fields = { kind = true }
+    for name in readme:match "Also in `err`:(.-)\n\n":gmatch "`([^`]*)`" do
+      fields[name] = true
+    end
+    assert.same(sorted(luacats.fields(all, "squarecloud.Error")),
+      sorted(fields))
+  end)
+
+  it("functions of tasks are there", function()
+    for call in pairs(table_under "Without blocking") do
+      local object, name = call:match "^(%l+)[:.](%l+)"
+      local class = all.classes["squarecloud."
+        .. object:gsub("^%l", string.upper)]
+      assert.is_truthy(pages.methods(all, class)[name]
+        or luacats.fields(all, class.name)[name], call)
+    end
+  end)
+
+  it("options of a download are all that there are", function()
+    local block = readme:match "info:download {\n(.-)\n}%)"
+    for name in pairs(luacats.fields(all, "squarecloud.DownloadOptions")) do
+      assert.is_truthy(block:find("%f[%w]" .. name .. " = "), name)
+    end
+  end)
+
+  it("packages are those that make deps installs", function()
+    local deps = helpers.read_file "spec/support/deps.sh"
+    for name in readme:match "`apt%-get install ([^`]*)`":gmatch "%S+" do
+      assert.is_truthy(deps:find("\nneed " .. name .. " ", 1, true), name)
+    end
+  end)
+
+  it("way to use a checkout from a shell is one", function()
+    local line = readme:match "use the\ncheckout from a shell: `([^`]*)`"
+    -- what was built for this process serves: nothing is built again
+    local built = package.searchpath("squarecloud.core", package.cpath)
+      :gsub("/squarecloud/core%.so$", "")
+    line = line:gsub("^make && ", ""):gsub("make %-s env",
+      "make -s env B='" .. built:gsub("%%", "%%%%") .. "'")
+    assert.equal("squarecloud.core\n", host.must(line .. [[
+      && cd / && lua5.4 -e 'require "squarecloud"
+        for name in pairs(package.loaded) do
+          if name:find "core$" then print(name) end
+        end' && squaresnap --version >/dev/null]]))
+  end)
+
+  it("host in C is spec/host's", function()
+    local function bare(text) return (text:gsub("/%*.-%*/", "")) end
+    local file = bare(helpers.read_file "spec/host/host.c"):gsub("%s+", " ")
+    local loop = { text = "one->text", size = "one->size",
+      ['"=squarecloud/init.lua"'] = "one->chunk",
+      ['"squarecloud"'] = "one->name" }
+    for line in bare(readme:match "```c\n(.-)```"):gmatch "[^\n]+" do
+      line = line:gsub("[%w_]+", { text = loop.text, size = loop.size })
+        :gsub('"=?squarecloud[%w/]*%.?l?u?a?"', loop):gsub("^%s+", "")
+        :gsub("%s+$", "")
+      assert.is_truthy(file:find(line, 1, true), line)
+    end
+  end)
+
+  it("command that builds a host builds one", function()
+    local dir <close> = helpers.tmpdir()
+    local command = readme:match "\n(cc %-std=c11.-)\n```"
+    host.must(([[cp -R csrc spec/host/host.c spec/host/host.h %s &&
+      lua5.4 spec/host/embed.lua >%s/embedded.c && cd %s && %s -O0]])
+      :format(dir, dir, dir, command))
+    helpers.write_file(dir .. "/x.lua", "print(require('squarecloud').version)")
+    assert.matches("^%d+%.%d+%.%d+\n$", host.must(
+      ("cd %s && ./host x.lua"):format(dir)))
+  end)
+
+  it("links lead somewhere", function()
+    for link in readme:gmatch "%]%(([^)#]*)%)" do
+      assert.is_truthy(link:find "^https://" or lfs.attributes(link), link)
+    end
+    for path in readme:gmatch "`(spec/[%w/]*)`" do
+      assert.is_truthy(lfs.attributes(path), path)
+    end
   end)
 end)

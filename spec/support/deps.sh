@@ -24,6 +24,7 @@ need liblua5.4-dev pkg-config --exists lua5.4
 need libcurl4-openssl-dev pkg-config --exists libcurl
 need libzip-dev pkg-config --exists libzip
 need lua-cjson lua_has cjson
+need lua-cjson-dev pkg-config --exists lua5.4-cjson
 need lua-filesystem lua_has lfs
 need lua-argparse lua_has argparse
 need lua-socket lua_has socket
