@@ -284,3 +284,62 @@ describe("the README's", function()
     end
   end)
 end)
+
+-- What the README says in words, and the spec that holds it to it.
+local CLAIMS = {
+  { "checked against what the store announced", "download_faults_spec",
+    "more bytes than the listing said" },
+  { "down to every CRC", "download_spec",
+    "checks every CRC unless told otherwise" },
+  { "A dropped line is continued, by range and validator",
+    "download/resume_spec", "fetches no byte twice within a call" },
+  { "Constant memory", "download/disk_spec",
+    "holds a file of any size; memory does not" },
+  { "A create or a restore that may have been carried out is never repeated",
+    "actions_spec", "is sent once, whatever comes back" },
+  { "the platform's own `Retry-After`", "retries_spec", "Retry-After" },
+  { "not across a redirect", "client_spec", "the API's redirects" },
+  { "not into a message, a trace", "secrets_spec", "the watch over secrets" },
+  { "never touch Lua", "layers_spec", "include only downward" },
+  { "files are made `0600`, folders `0700`", "base/part_spec",
+    "private whatever the umask is" },
+  { "`extract` refuses an archive", "zip_file_spec",
+    "refuses an archive that would write elsewhere, as a whole" },
+  { "Inside one, the same call yields", "task_spec",
+    "runs the function up to its first wait" },
+  { "which never blocks", "loops_spec", "frame_loop goes on drawing" },
+  { "cqueues takes the client itself", "loops_spec", "examples" },
+  { "any of them steps for all", "tasks/coroutines_spec",
+    "serve one task, and either's step drives both" },
+  { "comes back when the application runs again", "wait_spec",
+    "waits until a restored application runs again" },
+  { "Retention has restic's rules and names", "retention/vectors",
+    "restic's answers" },
+  { "removes local files only, and never all of them", "mirror/prune_spec",
+    "removes what the policy does not keep" },
+  { "Two processes on one mirror exclude each other", "mirror/tasks_spec",
+    "excludes another" },
+  { "a sync that was killed goes on where it was", "mirror/crash_spec",
+    "goes on with what a killed sync had fetched" },
+  { "soonest to expire first", "mirror/sync_spec", "soonest to expire first" },
+  { "Wrong use (a misspelt option", "bad_input_spec", "option" },
+  { "after 0.5 s doubling, with full jitter", "base/answer_spec",
+    "waits at random up to a limit that doubles from half a second" },
+  { 'a host\'s settings stay as they are', "json_spec",
+    "the host's own cjson" },
+  { "The module stays in memory when its Lua state is closed", "rock_spec",
+    "stays in memory when the Lua state that loaded it is closed" },
+  { "http for loopback only", "download_spec",
+    "is made of http where both ends are on the loopback" },
+}
+
+describe("the README says", function()
+  local words = readme:gsub("%s*\n[%s#%-]*", " ")
+  for _, claim in ipairs(CLAIMS) do
+    it(claim[1] .. ", and a spec holds it to it", function()
+      assert.is_truthy(words:find(claim[1], 1, true))
+      assert.is_truthy(helpers.read_file(("spec/%s.lua"):format(claim[2]))
+        :find(claim[3], 1, true), claim[2] .. ": " .. claim[3])
+    end)
+  end
+end)
