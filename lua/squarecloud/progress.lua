@@ -35,7 +35,7 @@ local bar_methods = {}
 local Bar = { __name = "squarecloud.progress.Bar", __index = bar_methods }
 
 ---@class squarecloud.progress.Options
----@field stream? { write: function, flush: function? } default io.stderr
+---@field stream? { write: function, flush?: function } default io.stderr
 ---@field tty? boolean whether that is a terminal; found out for io.stderr and
 ---io.stdout, else false
 ---@field width? integer columns; default found out
