@@ -2,6 +2,7 @@
 -- or changes meanwhile, is told of, and nothing is lost by it.
 
 local lfs = require "lfs"
+local child = require "spec.support.child"
 local helpers = require "spec.support.helpers"
 local mirrors = require "spec.support.mirrors"
 local server = require "spec.support.server"
@@ -113,6 +114,19 @@ describe("a mirror in trouble", function()
     local entry = assert(m:adopt { path = path .. ".zip", app_id = "other" })
     assert.equal("other", entry.app_id)
     assert.equal("other", assert(m:latest "a1").app_id)
+  end)
+
+  it("tells as well where the host has taken the debug library", function()
+    local out, err = child.run([[
+      debug = nil
+      local mirror = require("squarecloud.mirror").open(...)
+      os.remove((...) .. "/app")
+      os.remove((...))
+      local _, why = mirror:latest "a1"
+      print(getmetatable(why).__name, "said: " .. why)
+    ]], { dir })
+    assert.matches("^squarecloud.Error\tsaid: filesystem: cannot read the "
+      .. "folder [^\n]*\n$", out, err)
   end)
 
   it("needs an id for a plan", function()

@@ -296,3 +296,46 @@ describe("an empty list", function()
     assert.same({ {}, {}, {} }, { retention.apply({}, { keep_last = 1 }) })
   end)
 end)
+
+describe("what is wrong with an element, or an argument, is told by", function()
+  local one = { id = "a", created_at = "2024-05-25T00:00:00Z" }
+  local bare = { created_at = "2024-05-25T00:00:00Z" }
+
+  for name, ask in pairs {
+    ["latest_by_id: no id"] = function()
+      return retention.latest_by_id { bare }
+    end,
+    ["group_by: a field that is not there"] = function()
+      return retention.group_by({ one }, "nothing")
+    end,
+    ["between: a moment that is none, first"] = function()
+      return retention.between({ one }, "soon", "1d")
+    end,
+    ["between: a moment that is none, second"] = function()
+      return retention.between({ one }, "1d", "soon")
+    end,
+    ["check_policy: tags with a hole"] = function()
+      return retention.check_policy { keep_tags = { { "a" }, nil, { "b" } } }
+    end,
+    ["check_policy: a key of many letters"] = function()
+      return retention.check_policy { [("x"):rep(300)] = 1 }
+    end,
+  } do
+    it(name, function()
+      local result, message = ask()
+      assert.is_nil(result)
+      assert.equal("string", type(message))
+      assert.is_true(#message > 0 and #message < 450)
+    end)
+  end
+
+  it("to_download, of which list it is", function()
+    for _, lists in ipairs { { { one }, {}, "remote snapshot #1" },
+      { {}, { one }, "local snapshot #1" } } do
+      local result, message = retention.to_download(lists[1], lists[2],
+        { keep_last = 1 }, { group_by = function() end })
+      assert.is_nil(result)
+      assert.matches(lists[3], message, 1, true)
+    end
+  end)
+end)
