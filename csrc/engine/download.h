@@ -36,8 +36,8 @@ struct stream {
   struct sq_grant grant;
   bool judged, paused, satisfied;
   bool unproven; /* the whole object comes; its first bytes do not, yet */
-  int64_t got;  /* bytes of this answer's body */
-  char *buffer; /* PIECE_BYTES */
+  int64_t got;   /* bytes of this answer's body */
+  char *buffer;  /* PIECE_BYTES */
   size_t fill;
   struct sq_buf error_body;
   struct sq_failure failure; /* our own, while libcurl only knows "stopped" */
@@ -81,7 +81,7 @@ struct download {
   bool restarts_wanted; /* and empties the part */
   bool restarted;
   bool strange; /* what came last is no snapshot: no word against the part */
-  bool agreed;         /* the caller saw that all bytes are there */
+  bool agreed;  /* the caller saw that all bytes are there */
   bool length_unknown; /* the end of the connection was the end of file */
   struct stream streams[STREAMS_MAX];
   int width;    /* streams at once */

@@ -4,8 +4,8 @@
  * A transfer owns its easy handle, its header list and its error buffer, and
  * gives them up in that order, since libcurl points at the last two until the
  * handle is reset or gone.  The wire keeps a few handles, reset, since to make
- * one costs more than a request.  What libcurl may not send, follow or trust is said in
- * set_common; nothing else in the project sets a libcurl option.
+ * one costs more than a request.  What libcurl may not send, follow or trust is
+ * said in set_common; nothing else in the project sets a libcurl option.
  */
 #include "transfer.h"
 
