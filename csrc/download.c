@@ -4,11 +4,9 @@
  */
 #include "download.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/isotime.h"
 #include "base/url.h"
@@ -25,23 +23,6 @@ struct source {
   const char *version_id; /* "": not known */
   lua_Integer expected;   /* bytes; -1: not known */
 };
-
-const char *sq_push_absolute(lua_State *L, const char *path) {
-  size_t n = strlen(path);
-  while (n > 1 && path[n - 1] == '/') n--;
-  lua_pushlstring(L, path, n);
-  if (path[0] == '/') return lua_tostring(L, -1);
-  char here[PATH_MAX];
-  if (!getcwd(here, sizeof here))
-    luaL_error(L, "the current directory: %s", strerror(errno));
-  lua_pushstring(L, here);
-  bool same = n == 0 || (n == 1 && path[0] == '.');
-  lua_pushfstring(L, same ? "%s" : "%s/%s", lua_tostring(L, -1),
-                  lua_tostring(L, -2));
-  lua_replace(L, -3);
-  lua_pop(L, 1);
-  return lua_tostring(L, -1);
-}
 
 /* ---- options ---------------------------------------------------------- */
 

@@ -15,10 +15,6 @@ int sq_download_url(lua_State *L);
 int sq_download_snapshot(lua_State *L);
 int sq_download_info(lua_State *L);
 
-/* Pushes `path` made absolute by the current directory, without slashes at
- * its end; raises when the current directory cannot be had. */
-const char *sq_push_absolute(lua_State *L, const char *path);
-
 SQ_HIDDEN_END
 
 #endif

@@ -3,9 +3,12 @@
  */
 #include "options.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/failure.h"
 #include "base/url.h"
@@ -194,4 +197,21 @@ bool sq_options_function(const struct sq_options *o, const char *name) {
   }
   lua_pop(o->L, 1);
   return get(o, name, LUA_TFUNCTION, "a function") == LUA_TFUNCTION;
+}
+
+const char *sq_push_absolute(lua_State *L, const char *path) {
+  size_t n = strlen(path);
+  while (n > 1 && path[n - 1] == '/') n--;
+  lua_pushlstring(L, path, n);
+  if (path[0] == '/') return lua_tostring(L, -1);
+  char here[PATH_MAX];
+  if (!getcwd(here, sizeof here))
+    luaL_error(L, "the current directory: %s", strerror(errno));
+  lua_pushstring(L, here);
+  bool same = n == 0 || (n == 1 && path[0] == '.');
+  lua_pushfstring(L, same ? "%s" : "%s/%s", lua_tostring(L, -1),
+                  lua_tostring(L, -2));
+  lua_replace(L, -3);
+  lua_pop(L, 1);
+  return lua_tostring(L, -1);
 }

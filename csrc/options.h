@@ -57,6 +57,10 @@ int sq_options_choice(const struct sq_options *o, const char *name,
 /* Pushes the function (an object with __call becomes one), or nil. */
 bool sq_options_function(const struct sq_options *o, const char *name);
 
+/* Pushes `path` made absolute by the current directory, without slashes at
+ * its end; raises when the current directory cannot be had. */
+const char *sq_push_absolute(lua_State *L, const char *path);
+
 SQ_HIDDEN_END
 
 #endif

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include "call.h"
-#include "download.h"
 #include "object.h"
 #include "options.h"
 
