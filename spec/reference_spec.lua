@@ -213,7 +213,7 @@ describe("every module's table", function()
   end
 
   it("squarecloud.core is defined, no less and no more", function()
-    local found = {}
+    local found = { posix = true } -- the Lua parts' own; csrc/posix.h
     for _, file in ipairs(all.files) do
       for _, item in ipairs(file.items) do
         local one = item.f or item.value
@@ -221,6 +221,7 @@ describe("every module's table", function()
       end
     end
     assert.same(sorted(core), sorted(found))
+    found.posix = nil
     for name in pairs(found) do
       assert.message("no spec calls " .. name)
         .is_true(name == "version" or is_called(name))
