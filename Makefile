@@ -59,21 +59,17 @@ torture: all
 peers: all
 	@$(RUN) sh spec/peers/run.sh $B/peers
 
-# The suite under a sanitizer, $(SAN): a lua5.4 of our own is built with it, first
-# on the PATH, so that what specs start beside it (curl, ps, nginx) runs without.
-sanitized: $B/bin/lua5.4
-	PATH="$(CURDIR)/$B/bin:$$PATH" SPEC_CFLAGS="$(SAN)" $(MAKE) check \
-	  LUA=$(CURDIR)/$B/bin/lua5.4
+# The suite under a tool, or with a collector that is busy: spec/support/under.sh.
+asan: TOOL_CF = -fsanitize=address,undefined -fsanitize-undefined-trap-on-error
+tsan: TOOL_CF = -fsanitize=thread
+asan tsan valgrind generational always:
+	@$(MAKE) -s under UNDER=$@ B=build/$@ CFLAGS="-O1 -g $(TOOL_CF)"
 
-$B/bin/lua5.4: spec/support/lua_main.c
-	@mkdir -p $(@D)
-	@$(CC) $(ALL_CF) -o $@ $< $(shell pkg-config --libs lua5.4)
+under: all $(PROBES)
+	@$(RUN) B=$B sh spec/support/under.sh $(UNDER) $(SPECS)
 
-asan: SAN = -fsanitize=address,undefined -fno-omit-frame-pointer
-asan:
-	LSAN_OPTIONS=suppressions=$(CURDIR)/spec/support/lsan.supp:print_suppressions=0 \
-	  $(MAKE) sanitized B=build/asan SAN="$(SAN)" CFLAGS="-O1 -g $(SAN)" \
-	  SPECS="--exclude-pattern=rock_ $(SPECS)"
+check-gc:
+	@$(MAKE) generational always
 
 docs: all
 	@$(RUN) $(LUA) spec/reference/pages.lua
@@ -102,5 +98,6 @@ clean:
 	rm -rf build
 
 -include $(OBJ:.o=.d)
-.PHONY: all deps demo check test lint rock torture peers sanitized asan docs \
-  coverage bench builds install dist env clean
+.PHONY: all deps demo check test lint rock torture peers asan tsan valgrind \
+  generational always under check-gc docs coverage bench builds install dist \
+  env clean

@@ -300,7 +300,7 @@ describe("squaresnap", function()
       local process = command.start(s, { "whoami", "--api-key-file",
         dir .. "/key" }, { key = false })
       s:wait_requests { path = "/v2/users/me" }
-      local pipe = assert(io.popen(("unset LD_PRELOAD; ps -ww -o args= -p %d; "
+      local pipe = assert(io.popen(("ps -ww -o args= -p %d; "
         .. "ps -ww -o args= --ppid %d"):format(process.pid, process.pid)))
       local shown = pipe:read "a"
       pipe:close()

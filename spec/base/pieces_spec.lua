@@ -1,6 +1,7 @@
 -- pieces.c: which bytes of a download are there.
 
 local probe = require "store_probe"
+local tool = require "spec.support.tool"
 
 local MAX = math.maxinteger
 
@@ -163,7 +164,7 @@ describe("pieces", function()
   -- an end that others may move, fails now and then, and takes another.
   it("stay a partition whatever streams do", function()
     math.randomseed(1719469422)
-    for round = 1, 60 do
+    for round = 1, tool.times(60) do
       local total = math.random(0, 3) == 0 and math.random(0, 5)
                     or math.random(1, 1 << math.random(1, 40))
       local least = math.random(1, math.max(1, total // 8))

@@ -47,7 +47,7 @@ describe("squaresnap list", function()
   end
 
   it("shows a table: newest first, aligned, sizes and days readable", function()
-    add({ app = app }, "v-old", 29 * DAY + 3600, { size = 12900705 })
+    add({ app = app }, "v-old", 29 * DAY + 1800, { size = 12900705 })
     add({ app = app }, "v-new", 3600, { size = 999 })
     add({ app = app }, "v-mid", 10 * DAY + 3600, { size = 5 * 2 ^ 30 // 1 })
     local result = list(app)

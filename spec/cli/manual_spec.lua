@@ -7,7 +7,7 @@ local helpers = require "spec.support.helpers"
 local parser = require "squarecloud.cli.parser"
 
 local function run(line)
-  local pipe = assert(io.popen("exec 2>&1; unset LD_PRELOAD; " .. line))
+  local pipe = assert(io.popen("exec 2>&1; " .. line))
   local out = pipe:read "a"
   return out, pipe:close()
 end

@@ -31,7 +31,7 @@ describe("a wall clock that jumps by years", function()
   local function run(script)
     local out, err, how, code = lifetimes.run(HEAD .. script,
       lifetimes.arguments(s, dir.path), { PLAIN = s.http,
-        PRELOAD = lifetimes.jump(), JUMP_SECONDS = YEARS })
+        LD_PRELOAD = lifetimes.jump(), JUMP_SECONDS = YEARS })
     assert.equal("", err)
     assert.same({ "exit", 0 }, { how, code })
     return out

@@ -6,8 +6,9 @@ local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
 local lifetimes = require "spec.support.lifetimes"
 local server = require "spec.support.server"
+local tool = require "spec.support.tool"
 
-local TIMES = 200
+local TIMES = tool.times(200)
 
 -- Some handshakes under way, at another point each time.
 local MIDDLE = [[
@@ -55,13 +56,13 @@ describe("the end of the process", function()
         client:account()
         probe.exit(3)
       end)
-    ]], lifetimes.arguments(s), { TIMES = 20 }, "exit")
-    assert.equal("exited 20\n", out)
+    ]], lifetimes.arguments(s), { TIMES = tool.times(20) }, "exit")
+    assert.equal("exited " .. tool.times(20) .. "\n", out)
     assert.equal("", err)
   end)
 
   it("while another thread's state works is no crash", function()
-    for turn = 1, 40 do
+    for turn = 1, tool.times(40) do
       local sign = dir .. "/sign" .. turn
       local _, err, how, code = lifetimes.run(lifetimes.PROLOGUE .. [[
         assert(client:account()) -- libcurl is set up
@@ -82,7 +83,7 @@ describe("the end of the process", function()
   end)
 
   it("while another thread's first request sets all up is no crash", function()
-    for turn = 1, 30 do
+    for turn = 1, tool.times(30) do
       local sign = dir .. "/sign" .. turn
       local _, err, how, code = lifetimes.run(lifetimes.PROLOGUE .. [[
         local ok, why = client:account()
@@ -90,7 +91,7 @@ describe("the end of the process", function()
         while true do client:sleep(0.01) end
       ]], lifetimes.arguments(s), { SIGN = sign, SLOW_SIGN = sign,
         SLOW_CONFIG = turn / 1000, SLOW_STAYS = 1, LINGER = 0.05,
-        PRELOAD = lifetimes.slow() }, "leave")
+        LD_PRELOAD = lifetimes.slow() }, "leave")
       assert.equal("", err)
       assert.same({ "exit", 0 }, { how, code })
     end
@@ -101,7 +102,7 @@ describe("the end of the process", function()
     ["a sync"] = { SLOW_SYNC = "2" },
   } do
     it("in the middle of " .. name .. " keeps its code", function()
-      slow.SLOW_SIGN, slow.PRELOAD = dir .. "/sign", lifetimes.slow()
+      slow.SLOW_SIGN, slow.LD_PRELOAD = dir .. "/sign", lifetimes.slow()
       s:add_snapshot { app = s.apps[1], bytes = downloads.archive(64) }
       local _, err, how, code = lifetimes.run(lifetimes.PROLOGUE .. [[
         local info = assert(client:all_app_snapshots(app))[1]

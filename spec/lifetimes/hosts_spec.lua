@@ -82,7 +82,7 @@ describe("in a C host", function()
   } do
     it("lua_close unloads modules with " .. name, function()
       local out = run("again", script, { SLOW_LOOKUP = "1", SLOW_SYNC = "1",
-        SLOW_SIGN = dir .. "/sign", PRELOAD = lifetimes.slow() })
+        SLOW_SIGN = dir .. "/sign", LD_PRELOAD = lifetimes.slow() })
       assert.matches("^closed [%d.]+ threads 1 descriptors 0\n"
         .. "closed [%d.]+ threads 1 descriptors 0\n$", out)
     end)

@@ -9,8 +9,9 @@ local helpers = require "spec.support.helpers"
 local lifetimes = require "spec.support.lifetimes"
 local probe = require "process_probe"
 local server = require "spec.support.server"
+local tool = require "spec.support.tool"
 
-local BOUND = 0.5
+local BOUND = tool.seconds(0.5)
 
 -- How to be in the middle of it: `arm` on the server, `script` in the child
 -- makes `task` and steps until it is there; `leaves` a part.
@@ -151,7 +152,7 @@ describe("in the middle of", function()
         local environment = { SLOW_SIGN = dir .. "/sign",
           LONG_ZIP = zip_dir .. "/long.zip" }
         if how.environment then
-          environment.PRELOAD = lifetimes.slow()
+          environment.LD_PRELOAD = lifetimes.slow()
           for key, value in pairs(how.environment) do
             environment[key] = value
           end

@@ -1,14 +1,13 @@
---- For make check-gc: how this process's collector goes, by COLLECT: from the
--- start of each test file, "generational", or "always" (a full cycle with
--- almost every allocation that may start one).  A helper of busted, and -l in
--- children.
+--- Run by LUA_INIT in this process and each lua5.4 that it starts: how the
+-- collector goes, by COLLECT: "generational", or "always" (a step with every 256
+-- bytes, and the next cycle at once).
 
 local how = os.getenv "COLLECT"
 
 if how == "generational" then
   collectgarbage("generational", 5, 50)
 elseif how == "always" then
-  collectgarbage("incremental", 1, 1000, 0)
+  collectgarbage("incremental", 1, 200, 8)
 elseif how then
   error("COLLECT: " .. how)
 end

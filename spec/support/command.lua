@@ -30,8 +30,8 @@ local function bin_folder()
   return file and file:gsub("squarecloud/cli%.lua$", "bin") or ""
 end
 
-local PASSED = { "LD_PRELOAD", "LUA_INIT", "ASAN_OPTIONS", "LSAN_OPTIONS",
-  "TSAN_OPTIONS", "TMPDIR" }
+local PASSED = { "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "COLLECT",
+  "LUA_INIT", "TMPDIR" }
 
 -- A home without the user's own configuration.
 local home = helpers.tmpdir()

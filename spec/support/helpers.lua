@@ -5,12 +5,6 @@ local square = require "squarecloud"
 
 local helpers = {}
 
---- Whether this runs under a sanitizer, which is slow and takes memory of its
--- own: where those are the point, there is nothing to see.
-function helpers.is_sanitized()
-  return (os.getenv "SPEC_CFLAGS" or ""):find("sanitize", 1, true) ~= nil
-end
-
 --- A client for the test server `s`; `overrides` replace or add options.
 function helpers.client(s, overrides)
   local options = {

@@ -1,6 +1,7 @@
 --- What the specs of lifetimes share: the helpers in C of spec/lifetimes,
 -- built when first asked for; processes that are watched while they run; the
--- start of their scripts.
+-- start of their scripts. The host is built with SPEC_CFLAGS and run by
+-- SPEC_RUN, words both (under.sh).
 
 local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
@@ -16,9 +17,8 @@ end
 local here = lfs.currentdir()
 local folder = helpers.tmpdir()
 
--- What a sanitizer has preloaded is not for the compiler.
 local function must(command)
-  local ok = os.execute("env -u LD_PRELOAD -u MAKEFLAGS " .. command)
+  local ok = os.execute("env -u MAKEFLAGS " .. command)
   if not ok then error("failed: " .. command, 3) end
 end
 
@@ -61,8 +61,7 @@ function lifetimes.write_long_zip(path)
 end
 
 --- Starts a process.
--- @param words of the command; `environment` by name. PRELOAD is put behind
--- what is preloaded already
+-- @param words of the command; `environment` by name
 -- @return { pid, wait() → stdout, stderr, "exit" or "signal", which;
 -- seconds between start and end }
 function lifetimes.start(words, environment)
@@ -70,14 +69,10 @@ function lifetimes.start(words, environment)
   -- these processes fork, and end in the middle of things: what a leak check
   -- says of that is noise
   local command = { "env",
-    "ASAN_OPTIONS=detect_leaks=0:verify_asan_link_order=0",
+    "ASAN_OPTIONS=" .. (os.getenv "ASAN_OPTIONS" or "") .. ":detect_leaks=0",
     "LUA_PATH=" .. package.path,
     "LUA_CPATH=" .. package.cpath }
   for name, value in pairs(environment or {}) do
-    if name == "PRELOAD" then
-      local before = os.getenv "LD_PRELOAD"
-      name, value = "LD_PRELOAD", (before and before .. " " or "") .. value
-    end
     command[#command + 1] = name .. "=" .. value
   end
   for _, word in ipairs(words) do command[#command + 1] = word end
@@ -102,6 +97,9 @@ function lifetimes.start_script(script, arguments, environment, mode, before)
   local path = os.tmpname()
   helpers.write_file(path, script)
   local words = before or {}
+  for word in (mode and os.getenv "SPEC_RUN" or ""):gmatch "%S+" do
+    words[#words + 1] = word
+  end
   for _, more in ipairs { mode and { lifetimes.host(), mode, path }
     or { "lua5.4", path }, arguments or {} } do
     table.move(more, 1, #more, #words + 1, words)

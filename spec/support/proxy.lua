@@ -32,7 +32,6 @@ DisableViaHeader Yes
 local COMMAND = [[
 trap '' INT HUP
 PATH="${PATH:-/usr/bin:/bin}:/usr/sbin:/sbin"
-unset LD_PRELOAD
 tinyproxy -d -c '%s/conf' </dev/null >'%s/out' 2>&1 &
 cat >/dev/null
 kill $!

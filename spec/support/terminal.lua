@@ -23,8 +23,7 @@ function terminal.run(script, setting)
   assert(out:write(script))
   out:close()
   local variables = { TERM = "xterm", LUA_PATH = package.path,
-    LUA_CPATH = package.cpath, NO_COLOR = false, COLUMNS = false,
-    LD_PRELOAD = os.getenv "LD_PRELOAD" }
+    LUA_CPATH = package.cpath, NO_COLOR = false, COLUMNS = false }
   for name, value in pairs(setting.env or {}) do variables[name] = value end
   local unset, set = {}, {}
   for name, value in pairs(variables) do
@@ -37,9 +36,8 @@ function terminal.run(script, setting)
   local inner = ("stty cols %d rows %d; exec env %s %s lua5.4 %s %s"):format(
     setting.columns or 80, setting.rows or 24, table.concat(unset, " "),
     table.concat(set, " "), quote(file), setting.redirect or "")
-  -- what a sanitizer has preloaded is for the script of ours, not for the rest
-  local pipe = assert(io.popen(("env -u LD_PRELOAD script -qec %s /dev/null "
-    .. "</dev/null"):format(quote(inner)), "r"))
+  local pipe = assert(io.popen(("script -qec %s /dev/null </dev/null"):format(
+    quote(inner)), "r"))
   local bytes = pipe:read "a"
   pipe:close()
   os.remove(file)
