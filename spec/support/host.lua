@@ -6,7 +6,7 @@ local helpers = require "spec.support.helpers"
 
 local host = {}
 
-local CLEAN = "env -u LD_PRELOAD -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "
+local CLEAN = "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "
   .. "-u LUA_INIT -u LUA_INIT_5_4 -u LUA_PATH_5_4 -u LUA_CPATH_5_4 "
 
 --- As one word of a shell's command.
