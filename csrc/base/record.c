@@ -40,9 +40,10 @@ static const char *after(const char *line, const char *word) {
   return strncmp(line, word, n) == 0 && line[n] == ' ' ? line + n + 1 : NULL;
 }
 
+/* Nothing is taken that `format` would not write. */
 static bool copy_line(char *dst, size_t cap, const char *text) {
   size_t n = strlen(text);
-  if (n >= cap) return false;
+  if (n >= cap || !sq_text_is_plain(text, n)) return false;
   memcpy(dst, text, n + 1);
   return true;
 }
@@ -140,7 +141,8 @@ bool sq_record_read(struct sq_part *p, struct sq_record *out) {
       break;
   }
   close(fd);
-  return got == 0 && n < sizeof text && sq_record_parse(text, n, out);
+  p->recorded = got == 0 && n < sizeof text && sq_record_parse(text, n, out);
+  return p->recorded;
 }
 
 /* 0, or the errno. */
@@ -175,7 +177,10 @@ bool sq_record_write(struct sq_part *p, const struct sq_record *record,
   sq_part_name(p, ".part.meta", name);
   sq_part_name(p, ".part.meta.new", fresh);
   int err_no = n > 0 ? write_file(p, fresh, text, n) : EINVAL;
-  if (!err_no && renameat(p->folder, fresh, p->folder, name) == 0) return true;
+  if (!err_no && renameat(p->folder, fresh, p->folder, name) == 0) {
+    p->recorded = true;
+    return true;
+  }
   if (!err_no) err_no = errno;
   unlinkat(p->folder, fresh, 0);
   return sq_part_fail(p, err_no, "cannot write", ".part.meta", f);

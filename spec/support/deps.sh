@@ -16,6 +16,11 @@ has_nginx_lua() {
     sed -n "s/.*--modules-path=\([^ ]*\).*/\1/p")"/ngx_http_lua_module.so'
 }
 
+has_libfuzzer() {
+  echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+    clang -fsanitize=fuzzer -x c -o /dev/null -
+}
+
 need build-essential cc --version
 need make make --version
 need pkg-config pkg-config --version
@@ -43,6 +48,10 @@ need diffutils cmp --version
 need groff-base groff --version
 need zsh zsh --version
 need fish fish --version
+if [ "${1:-}" = fuzz ]; then
+  need clang clang --version
+  need libclang-rt-14-dev has_libfuzzer
+fi
 if [ "${1:-}" = lint ]; then
   need lua-check luacheck --version
   need clang clang --version
