@@ -59,6 +59,16 @@ torture: all
 peers: all
 	@$(RUN) sh spec/peers/run.sh $B/peers
 
+failing: all $(PROBES)
+	@FAILING=all $(BUSTED) spec/failing_spec.lua
+
+SECONDS ?= 20
+fuzz:
+	@sh spec/fuzz/run.sh $B/fuzz $(SECONDS)
+
+fuzz-long:
+	@$(MAKE) fuzz SECONDS=800
+
 # The suite under a tool, or with a collector that is busy: spec/support/under.sh.
 asan: TOOL_CF = -fsanitize=address,undefined -fsanitize-undefined-trap-on-error
 tsan: TOOL_CF = -fsanitize=thread
@@ -98,6 +108,6 @@ clean:
 	rm -rf build
 
 -include $(OBJ:.o=.d)
-.PHONY: all deps demo check test lint rock torture peers asan tsan valgrind \
+.PHONY: all deps demo check test lint rock torture peers failing fuzz fuzz-long asan tsan valgrind \
   generational always under check-gc docs coverage bench builds install dist \
   env clean

@@ -58,7 +58,8 @@ static int mm_close(lua_State *L) {
 void sq_call_setup(lua_State *L) {
   static const luaL_Reg metamethods[] = {
       {"__close", mm_close}, {"__gc", mm_gc}, {NULL, NULL}};
-  if (luaL_newmetatable(L, CALL)) luaL_setfuncs(L, metamethods, 0);
+  luaL_newmetatable(L, CALL);
+  luaL_setfuncs(L, metamethods, 0);
   lua_pop(L, 1);
 }
 

@@ -107,6 +107,7 @@ void sq_error_warn(lua_State *L, const char *what) {
 void sq_error_setup(lua_State *L) {
   static const luaL_Reg metamethods[] = {
       {"__tostring", mm_tostring}, {"__concat", mm_concat}, {NULL, NULL}};
-  if (luaL_newmetatable(L, SQ_ERROR)) luaL_setfuncs(L, metamethods, 0);
+  luaL_newmetatable(L, SQ_ERROR);
+  luaL_setfuncs(L, metamethods, 0);
   lua_pop(L, 1);
 }

@@ -1,6 +1,6 @@
 /*
  * json.c - see json.h.  The two functions live in the registry under the
- * addresses of the keys below.
+ * addresses of the keys below, encode's put there last.
  */
 #include "json.h"
 
@@ -11,7 +11,7 @@ enum { DEPTH_MAX = 128 };
 static const char decode_key, encode_key;
 
 void sq_json_setup(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key) == LUA_TFUNCTION) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &encode_key) == LUA_TFUNCTION) {
     lua_pop(L, 1);
     return;
   }
@@ -37,7 +37,9 @@ void sq_json_setup(lua_State *L) {
 bool sq_json_decode(lua_State *L, const char *text, size_t n) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
   lua_pushlstring(L, text ? text : "", text ? n : 0);
-  return lua_pcall(L, 1, 1, 0) == LUA_OK;
+  int rc = lua_pcall(L, 1, 1, 0);
+  if (rc == LUA_ERRMEM) lua_error(L); /* that says nothing of the text */
+  return rc == LUA_OK;
 }
 
 void sq_json_encode(lua_State *L) {

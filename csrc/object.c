@@ -3,6 +3,9 @@
  *
  * A record's __index has two upvalues: a table that tells for a name its
  * method (a function) or its field's number, and the class.
+ *
+ * A setup fills its metatable again when there is one: the last time, memory
+ * may have been short in the middle of it.
  */
 #include "object.h"
 
@@ -62,32 +65,30 @@ static void set_closure(lua_State *L, const char *name, lua_CFunction f,
 }
 
 void sq_record_setup(lua_State *L, const struct sq_record_class *class) {
-  if (luaL_newmetatable(L, class->name)) {
-    luaL_setfuncs(L, class->metamethods, 0);
-    set_closure(L, "__newindex", mm_newindex, class);
-    set_closure(L, "__pairs", mm_pairs, class);
-    lua_newtable(L);
-    luaL_setfuncs(L, class->methods, 0);
-    set_closure(L, "to_table", m_to_table, class);
-    for (int i = 0; class->fields[i]; i++) {
-      lua_pushinteger(L, i);
-      lua_setfield(L, -2, class->fields[i]);
-    }
-    lua_pushlightuserdata(L, (void *)(uintptr_t) class);
-    lua_pushcclosure(L, mm_index, 2);
-    lua_setfield(L, -2, "__index");
+  luaL_newmetatable(L, class->name);
+  luaL_setfuncs(L, class->metamethods, 0);
+  set_closure(L, "__newindex", mm_newindex, class);
+  set_closure(L, "__pairs", mm_pairs, class);
+  lua_newtable(L);
+  luaL_setfuncs(L, class->methods, 0);
+  set_closure(L, "to_table", m_to_table, class);
+  for (int i = 0; class->fields[i]; i++) {
+    lua_pushinteger(L, i);
+    lua_setfield(L, -2, class->fields[i]);
   }
+  lua_pushlightuserdata(L, (void *)(uintptr_t) class);
+  lua_pushcclosure(L, mm_index, 2);
+  lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }
 
 void sq_class_setup(lua_State *L, const char *name, const luaL_Reg *methods,
                     const luaL_Reg *metamethods) {
-  if (luaL_newmetatable(L, name)) {
-    luaL_setfuncs(L, metamethods, 0);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-  }
+  luaL_newmetatable(L, name);
+  luaL_setfuncs(L, metamethods, 0);
+  lua_newtable(L);
+  luaL_setfuncs(L, methods, 0);
+  lua_setfield(L, -2, "__index");
   lua_pop(L, 1);
 }
 

@@ -50,10 +50,9 @@ static void make_table(lua_State *L, const void *key) {
 }
 
 void sq_state_setup(lua_State *L) {
-  if (luaL_newmetatable(L, ENGINE)) {
-    lua_pushcfunction(L, mm_gc);
-    lua_setfield(L, -2, "__gc");
-  }
+  luaL_newmetatable(L, ENGINE);
+  lua_pushcfunction(L, mm_gc);
+  lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
   make_table(L, &engine_key);
   make_table(L, &listeners_key);

@@ -216,6 +216,11 @@ static int f_traceback(lua_State *L) {
   return 1;
 }
 
+static int f_yielded(lua_State *L) {
+  lua_pushliteral(L, "a task must not yield by itself");
+  return 1;
+}
+
 /* Pushes f(co), or what it raised. */
 static int push_about(lua_State *L, lua_State *co, lua_CFunction f) {
   lua_pushcfunction(L, f);
@@ -229,7 +234,7 @@ static void unwind(lua_State *L, struct sq_task *t, int index, int rc) {
   push_about(L, t->co, f_traceback);
   lua_setiuservalue(L, index, TASK_TRACEBACK);
   if (rc == LUA_YIELD) {
-    lua_pushliteral(L, "a task must not yield by itself");
+    push_about(L, t->co, f_yielded);
   } else {
     lua_checkstack(t->co, 1);
     lua_pushvalue(t->co, -1);

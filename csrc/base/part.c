@@ -392,6 +392,7 @@ void sq_part_forget(struct sq_part *p) {
   char name[SQ_PART_NAME_BYTES];
   unlinkat(p->folder, sq_part_name(p, ".part.meta", name), 0);
   unlinkat(p->folder, sq_part_name(p, ".part.meta.new", name), 0);
+  p->recorded = false;
 }
 
 bool sq_part_commit(struct sq_part *p, bool overwrite, struct sq_failure *f) {

@@ -21,6 +21,7 @@ struct sq_part {
   bool locked;
   bool lock_file; /* `flock` is refused here: `<name>.part.lock` is ours */
   bool fresh;     /* nothing was there before */
+  bool recorded;  /* a record of its bytes lies beside it */
   bool committed; /* it has its final name */
   int64_t size;   /* when opened */
 };

@@ -21,11 +21,15 @@ bool sq_address_is_http(const char *url) {
   return strncasecmp(url, "http:", 5) == 0;
 }
 
-static bool has_part(CURLU *u, CURLUPart part) {
+static const char no_memory[] = "cannot be read: out of memory";
+
+/* Null when `u` has no such part. */
+static const char *refuse_part(CURLU *u, CURLUPart part, const char *problem) {
   char *value = NULL;
-  bool has = curl_url_get(u, part, &value, 0) == CURLUE_OK;
+  CURLUcode rc = curl_url_get(u, part, &value, 0);
   curl_free(value);
-  return has;
+  if (rc == CURLUE_OUT_OF_MEMORY) return no_memory;
+  return rc == CURLUE_OK ? problem : NULL;
 }
 
 static bool is_loopback_host(const char *host) {
@@ -41,34 +45,39 @@ static bool is_loopback_host(const char *host) {
   return inet_pton(AF_INET6, bare, &in6) == 1 && IN6_IS_ADDR_LOOPBACK(&in6);
 }
 
+static const char *judge_host(const char *scheme, const char *host) {
+  if (!host[0]) return "needs a scheme and a host";
+  if (strcasecmp(scheme, "https") == 0) return NULL;
+  if (strcasecmp(scheme, "http") != 0) return "must be https";
+  if (is_loopback_host(host)) return NULL;
+  return "must be https (http is for loopback addresses only)";
+}
+
 static const char *judge_scheme(CURLU *u) {
   char *scheme = NULL, *host = NULL;
-  const char *problem = "needs a scheme and a host";
-  if (curl_url_get(u, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-      curl_url_get(u, CURLUPART_HOST, &host, 0) == CURLUE_OK && host[0]) {
-    if (strcasecmp(scheme, "https") == 0)
-      problem = NULL;
-    else if (strcasecmp(scheme, "http") != 0)
-      problem = "must be https";
-    else
-      problem = is_loopback_host(host)
-                    ? NULL
-                    : "must be https (http is for loopback addresses only)";
-  }
+  CURLUcode rc = curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
+  if (rc == CURLUE_OK) rc = curl_url_get(u, CURLUPART_HOST, &host, 0);
+  const char *problem = rc == CURLUE_OK ? judge_host(scheme, host)
+                        : rc == CURLUE_OUT_OF_MEMORY
+                            ? no_memory
+                            : "needs a scheme and a host";
   curl_free(scheme);
   curl_free(host);
   return problem;
 }
 
 static const char *judge(CURLU *u, const char *url, bool plain) {
-  if (curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) !=
-      CURLUE_OK)
-    return "is not a valid url";
-  if (has_part(u, CURLUPART_USER) || has_part(u, CURLUPART_PASSWORD))
-    return "must not hold a user name or password";
-  if (plain &&
-      (has_part(u, CURLUPART_QUERY) || has_part(u, CURLUPART_FRAGMENT)))
-    return "must not have a query or fragment";
+  const char *secret = "must not hold a user name or password";
+  const char *more = "must not have a query or fragment", *problem;
+  CURLUcode rc = curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
+  if (rc == CURLUE_OUT_OF_MEMORY) return no_memory;
+  if (rc != CURLUE_OK) return "is not a valid url";
+  if ((problem = refuse_part(u, CURLUPART_USER, secret))) return problem;
+  if ((problem = refuse_part(u, CURLUPART_PASSWORD, secret))) return problem;
+  if (plain) {
+    if ((problem = refuse_part(u, CURLUPART_QUERY, more))) return problem;
+    if ((problem = refuse_part(u, CURLUPART_FRAGMENT, more))) return problem;
+  }
   return judge_scheme(u);
 }
 
@@ -79,7 +88,7 @@ const char *sq_address_problem(const char *url, bool plain) {
   if (!sq_text_is_plain(url, n) || strchr(url, ' '))
     return "contains a control character or a space";
   CURLU *u = curl_url();
-  if (!u) return "cannot be read: out of memory";
+  if (!u) return no_memory;
   const char *problem = judge(u, url, plain);
   curl_url_cleanup(u);
   return problem;

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "../base/clock.h"
 #include "../base/url.h"
@@ -128,6 +129,8 @@ static void sync_job(struct sq_op *op) {
     snprintf(path, n, "%s/%s", d->dir[1] ? d->dir : "", d->name);
     d->zip = sq_zip_new(fd, path);
     free(path);
+  } else {
+    close(fd);
   }
   if (!d->zip) sq_failure_errno(f, ENOMEM, "cannot open", d->name);
 }
@@ -232,7 +235,8 @@ static bool make_way(struct download *d, int64_t bytes) {
 }
 
 /* The failure that parks it is the one to tell, whatever happens here.  A full
- * disk has no room for the record, either. */
+ * disk has no room for the record, either.  A part that no record tells of
+ * would never be continued. */
 static void write_record(struct download *d) {
   struct sq_failure ignored;
   if (!sq_part_sync(&d->part, &ignored)) return;
@@ -251,6 +255,7 @@ static void park_job(struct sq_op *op) {
     sq_part_discard(&d->part);
   } else {
     write_record(d);
+    if (!d->part.recorded) sq_part_discard(&d->part);
   }
   sq_part_close(&d->part);
 }

@@ -48,6 +48,7 @@ struct sq_transfer {
   bool head_too_large;
   bool sent;          /* the request may have reached the server */
   bool loopback_only; /* http: no other address may be connected to */
+  bool no_memory;     /* an option could not be set */
   char error[CURL_ERROR_SIZE];
 };
 
@@ -272,8 +273,12 @@ static int on_request(void *arg, char *ip, char *local, int port, int lport) {
 
 /* ---- one exchange ----------------------------------------------------- */
 
-static void set_text(CURL *c, CURLoption option, const char *value) {
-  curl_easy_setopt(c, option, value);
+/* libcurl copies the text.  What is not set for want of memory would not
+ * merely be missing: without CURLOPT_PROXY the environment's proxy counts. */
+static void set_text(struct sq_transfer *t, CURLoption option,
+                     const char *value) {
+  CURLcode rc = curl_easy_setopt(t->easy, option, value);
+  if (rc == CURLE_OUT_OF_MEMORY) t->no_memory = true;
 }
 
 static void set_long(CURL *c, CURLoption option, long value) {
@@ -324,7 +329,7 @@ static bool set_headers(struct sq_transfer *t,
 static void set_protocols(struct sq_transfer *t) {
   CURL *c = t->easy;
 #if LIBCURL_VERSION_NUM >= 0x075500 /* 7.85 */
-  set_text(c, CURLOPT_PROTOCOLS_STR, t->loopback_only ? "http" : "https");
+  set_text(t, CURLOPT_PROTOCOLS_STR, t->loopback_only ? "http" : "https");
 #else
   set_long(c, CURLOPT_PROTOCOLS,
            t->loopback_only ? CURLPROTO_HTTP : CURLPROTO_HTTPS);
@@ -338,21 +343,21 @@ static void set_protocols(struct sq_transfer *t) {
  * would race with the host's setenv; nothing goes to one in the clear. */
 static void set_proxy(struct sq_transfer *t,
                       const struct sq_profile_options *p) {
-  CURL *c = t->easy;
   bool direct = t->loopback_only || !p->proxy;
-  set_text(c, CURLOPT_PROXY, direct ? "" : p->proxy);
+  set_text(t, CURLOPT_PROXY, direct ? "" : p->proxy);
   if (direct) return;
-  set_text(c, CURLOPT_NOPROXY, p->no_proxy ? p->no_proxy : "");
-  set_long(c, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1);
+  set_text(t, CURLOPT_NOPROXY, p->no_proxy ? p->no_proxy : "");
+  set_long(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1);
 }
 
-static void set_tls(CURL *c, const struct sq_profile_options *p) {
+static void set_tls(struct sq_transfer *t, const struct sq_profile_options *p) {
+  CURL *c = t->easy;
   set_long(c, CURLOPT_SSL_VERIFYPEER, 1);
   set_long(c, CURLOPT_SSL_VERIFYHOST, 2);
   set_long(c, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
   if (p->ca_file) {
-    set_text(c, CURLOPT_CAINFO, p->ca_file);
-    set_text(c, CURLOPT_CAPATH, NULL);
+    set_text(t, CURLOPT_CAINFO, p->ca_file);
+    set_text(t, CURLOPT_CAPATH, NULL);
   }
 }
 
@@ -378,8 +383,8 @@ static void set_common(struct sq_transfer *t,
                        const struct sq_transfer_options *o) {
   CURL *c = t->easy;
   const struct sq_profile_options *p = o->profile;
-  set_text(c, CURLOPT_URL, o->url);
-  set_text(c, CURLOPT_USERAGENT, p->user_agent);
+  set_text(t, CURLOPT_URL, o->url);
+  set_text(t, CURLOPT_USERAGENT, p->user_agent);
   set_long(c, CURLOPT_NOSIGNAL, 1);
   set_long(c, CURLOPT_NOPROGRESS, 1);
   set_long(c, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
@@ -392,7 +397,7 @@ static void set_common(struct sq_transfer *t,
 #endif
   set_protocols(t);
   set_proxy(t, p);
-  set_tls(c, p);
+  set_tls(t, p);
   set_callbacks(t);
 }
 
@@ -402,7 +407,7 @@ static void set_method(struct sq_transfer *t,
   if (strcmp(o->method, "POST") == 0) {
     set_long(c, CURLOPT_POST, 1);
     curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body_size);
-    set_text(c, CURLOPT_POSTFIELDS, o->body ? o->body : "");
+    set_text(t, CURLOPT_POSTFIELDS, o->body ? o->body : "");
     /* libcurl sends a request again by itself when a kept connection turns
      * out dead; a create or a restore may have been carried out by then */
     set_long(c, CURLOPT_FRESH_CONNECT, 1);
@@ -411,7 +416,7 @@ static void set_method(struct sq_transfer *t,
     set_long(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
   } else {
     set_long(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
-    if (o->range) set_text(c, CURLOPT_RANGE, o->range);
+    if (o->range) set_text(t, CURLOPT_RANGE, o->range);
   }
 }
 
@@ -431,6 +436,7 @@ struct sq_transfer *sq_transfer_new(struct sq_wire *w,
   if (!t->easy || !set_headers(t, options)) goto no_memory;
   set_common(t, options);
   set_method(t, options);
+  if (t->no_memory) goto no_memory;
   if (curl_multi_add_handle(w->multi, t->easy) != CURLM_OK) goto no_memory;
   t->moving = true;
   return t;

@@ -310,8 +310,8 @@ bool sq_zip_load(struct sq_zip *z, const struct sq_zip_watch *w,
   ok = load(z, w, f);
   pthread_mutex_lock(&z->lock);
   z->state = ok                        ? SQ_ZIP_READY
-             : f->kind == SQ_CANCELLED ? SQ_ZIP_NEW /* says nothing of it */
-                                       : SQ_ZIP_BROKEN;
+             : f->kind == SQ_INTEGRITY ? SQ_ZIP_BROKEN
+                                       : SQ_ZIP_NEW; /* says nothing of it */
   z->failure = *f;
   pthread_cond_broadcast(&z->changed);
   pthread_mutex_unlock(&z->lock);

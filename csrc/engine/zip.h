@@ -52,7 +52,8 @@ int64_t sq_zip_size(const struct sq_zip *z);
 
 /* Checks the layout (zip_layout.h), reads the directory and lets libzip
  * agree.  Done once: a second call gives the first one's answer (of a load
- * that was cancelled nothing is kept).  The functions below load, too. */
+ * that was cancelled, or failed for another reason than the file's bytes,
+ * nothing is kept).  The functions below load, too. */
 bool sq_zip_load(struct sq_zip *z, const struct sq_zip_watch *w,
                  struct sq_failure *f);
 

@@ -74,6 +74,7 @@ function files.names(path)
     end
   end)
   if not ok then
+    failure.check_memory(why)
     return nil, failure.disk("cannot read the folder", path,
       tostring(why):match(": ([^:]*)$") or why)
   end

@@ -53,6 +53,9 @@ function record.decode(text)
     return nil, "torn"
   end
   local ok, found = pcall(cjson.decode, text)
+  if not ok then
+    failure.check_memory(found) -- that says nothing of the text
+  end
   if not ok or type(found) ~= "table" or type(found.mirror) ~= "number" then
     return nil, "foreign"
   elseif found.mirror ~= FORMAT then
