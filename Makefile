@@ -65,6 +65,8 @@ failing: all $(PROBES)
 SECONDS ?= 20
 fuzz:
 	@sh spec/fuzz/run.sh $B/fuzz $(SECONDS)
+	@$(MAKE) asan SPECS="--script spec/fuzz/api.lua $(SECONDS)"
+	@$(MAKE) tsan SPECS="--script spec/fuzz/api.lua $(SECONDS)"
 
 fuzz-long:
 	@$(MAKE) fuzz SECONDS=800
@@ -108,6 +110,6 @@ clean:
 	rm -rf build
 
 -include $(OBJ:.o=.d)
-.PHONY: all deps demo check test lint rock torture peers failing fuzz fuzz-long asan tsan valgrind \
-  generational always under check-gc docs coverage bench builds install dist \
+.PHONY: all deps demo check test lint rock torture peers failing fuzz \
+  fuzz-long asan tsan valgrind generational always under check-gc docs coverage bench builds install dist \
   env clean

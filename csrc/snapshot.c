@@ -108,7 +108,10 @@ int sq_snapshot_finish(lua_State *L, struct sq_call *call, int index) {
     url = text_of(L, response, "url");
     key = text_of(L, response, "key");
   }
-  if (!url || !key || sq_address_problem(url, false))
+  const char *problem = url && key ? sq_address_problem(url, false) : "";
+  if (problem == sq_address_no_memory)
+    return sq_call_error(L, call, SQ_NETWORK, "the snapshot's url %s", problem);
+  if (problem)
     return sq_call_error(L, call, SQ_PROTOCOL,
                          "the answer lacks the snapshot's url or key");
   lua_newuserdatauv(L, 0, 2);

@@ -21,14 +21,14 @@ bool sq_address_is_http(const char *url) {
   return strncasecmp(url, "http:", 5) == 0;
 }
 
-static const char no_memory[] = "cannot be read: out of memory";
+const char sq_address_no_memory[] = "cannot be read: out of memory";
 
 /* Null when `u` has no such part. */
 static const char *refuse_part(CURLU *u, CURLUPart part, const char *problem) {
   char *value = NULL;
   CURLUcode rc = curl_url_get(u, part, &value, 0);
   curl_free(value);
-  if (rc == CURLUE_OUT_OF_MEMORY) return no_memory;
+  if (rc == CURLUE_OUT_OF_MEMORY) return sq_address_no_memory;
   return rc == CURLUE_OK ? problem : NULL;
 }
 
@@ -59,7 +59,7 @@ static const char *judge_scheme(CURLU *u) {
   if (rc == CURLUE_OK) rc = curl_url_get(u, CURLUPART_HOST, &host, 0);
   const char *problem = rc == CURLUE_OK ? judge_host(scheme, host)
                         : rc == CURLUE_OUT_OF_MEMORY
-                            ? no_memory
+                            ? sq_address_no_memory
                             : "needs a scheme and a host";
   curl_free(scheme);
   curl_free(host);
@@ -70,7 +70,7 @@ static const char *judge(CURLU *u, const char *url, bool plain) {
   const char *secret = "must not hold a user name or password";
   const char *more = "must not have a query or fragment", *problem;
   CURLUcode rc = curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
-  if (rc == CURLUE_OUT_OF_MEMORY) return no_memory;
+  if (rc == CURLUE_OUT_OF_MEMORY) return sq_address_no_memory;
   if (rc != CURLUE_OK) return "is not a valid url";
   if ((problem = refuse_part(u, CURLUPART_USER, secret))) return problem;
   if ((problem = refuse_part(u, CURLUPART_PASSWORD, secret))) return problem;
@@ -88,7 +88,7 @@ const char *sq_address_problem(const char *url, bool plain) {
   if (!sq_text_is_plain(url, n) || strchr(url, ' '))
     return "contains a control character or a space";
   CURLU *u = curl_url();
-  if (!u) return no_memory;
+  if (!u) return sq_address_no_memory;
   const char *problem = judge(u, url, plain);
   curl_url_cleanup(u);
   return problem;

@@ -113,6 +113,8 @@ bool sq_engine_take_trace(struct sq_engine *e, struct sq_trace *out);
  * (`plain`) without query and fragment.  Else what is wrong with it, without
  * showing it. */
 const char *sq_address_problem(const char *url, bool plain);
+/* What it says when it could not look. */
+extern const char sq_address_no_memory[];
 
 /* "libcurl/7.88.1 OpenSSL/3.0.11 libzip/1.7.3" */
 void sq_libraries(char dst[160]);

@@ -187,8 +187,10 @@ static void follow(struct stream *s, const char *to) {
   if (!problem && ++s->redirects > REDIRECTS_MAX) problem = "is one too many";
   char *copy = problem ? NULL : sq_strdup(to);
   if (!copy) {
-    sq_failure_set(&f, SQ_PROTOCOL, "the store's redirect %s",
-                   problem ? problem : "cannot be kept: out of memory");
+    if (!problem) problem = sq_address_no_memory;
+    sq_failure_set(&f,
+                   problem == sq_address_no_memory ? SQ_NETWORK : SQ_PROTOCOL,
+                   "the store's redirect %s", problem);
     sq_download_fail(s->download, &f);
     return;
   }

@@ -221,9 +221,11 @@ add("resume", {
 add("park", {
   changes = true,
   kept = { "^b%.zip%.part$", "^b%.zip%.part%.meta$" },
-  -- without a record the part could never be continued
+  -- without a record the part could never be continued; what another holds
+  -- the lock of is left alone
   survey = function(env)
-    assert(names(env.dir) ~= "b.zip.part", "a part without a record")
+    assert(names(env.dir) ~= "b.zip.part" or env.what == "flock",
+      "a part without a record")
   end,
   prepare = function(env)
     env.large = env.large

@@ -39,6 +39,7 @@
 
 #define EXPORT __attribute__((visibility("default")))
 #define CALLER ((uintptr_t)__builtin_return_address(0))
+#define FIND(next, name) (*(void **)&(next) = dlsym(RTLD_NEXT, name))
 
 EXPORT int luaopen_failing_shim(lua_State *L);
 
@@ -193,10 +194,10 @@ static void find(void) {
   static bool finding;
   if (finding || next_free) return;
   finding = true;
-  next_malloc = (void *(*)(size_t))dlsym(RTLD_NEXT, "malloc");
-  next_calloc = (void *(*)(size_t, size_t))dlsym(RTLD_NEXT, "calloc");
-  next_realloc = (void *(*)(void *, size_t))dlsym(RTLD_NEXT, "realloc");
-  next_free = (void (*)(void *))dlsym(RTLD_NEXT, "free");
+  FIND(next_malloc, "malloc");
+  FIND(next_calloc, "calloc");
+  FIND(next_realloc, "realloc");
+  FIND(next_free, "free");
 }
 
 static size_t slot_of(const void *p) {
@@ -280,14 +281,12 @@ EXPORT char *strdup(const char *s) {
 
 /* ---- system calls ----------------------------------------------------- */
 
-#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-
 #define WRAP(what, type, name, parameters, arguments) \
   EXPORT type name parameters;                        \
   EXPORT type name parameters {                       \
-    static __typeof__(&name) next;                    \
+    static __typeof__(&(name)) next;                  \
     if (fails(CALLER, what)) return -1;               \
-    if (!next) next = NEXT(name);                     \
+    if (!next) FIND(next, #name);                     \
     return next arguments;                            \
   }
 
@@ -298,7 +297,7 @@ EXPORT ssize_t write(int fd, const void *bytes, size_t n) {
   if (plan.where && plan.what == WRITE && fstat(fd, &st) == 0 &&
       S_ISREG(st.st_mode) && fails(CALLER, WRITE))
     return -1;
-  if (!next) next = NEXT(write);
+  if (!next) FIND(next, "write");
   return next(fd, bytes, n);
 }
 
@@ -344,7 +343,7 @@ EXPORT int open64(const char *path, int flags, ...) {
   static __typeof__(&open64) next;
   MODE_OF(flags)
   if (fails(CALLER, OPEN)) return -1;
-  if (!next) next = NEXT(open64);
+  if (!next) FIND(next, "open64");
   return next(path, flags, mode);
 }
 
@@ -352,14 +351,14 @@ EXPORT int openat64(int dir, const char *path, int flags, ...) {
   static __typeof__(&openat64) next;
   MODE_OF(flags)
   if (fails(CALLER, OPENAT)) return -1;
-  if (!next) next = NEXT(openat64);
+  if (!next) FIND(next, "openat64");
   return next(dir, path, flags, mode);
 }
 
 EXPORT FILE *fopen64(const char *path, const char *mode) {
   static __typeof__(&fopen64) next;
   if (fails(CALLER, FOPEN)) return NULL;
-  if (!next) next = NEXT(fopen64);
+  if (!next) FIND(next, "fopen64");
   return next(path, mode);
 }
 
@@ -367,7 +366,7 @@ EXPORT int pthread_create(pthread_t *id, const pthread_attr_t *attr,
                           void *(*run)(void *), void *arg) {
   static __typeof__(&pthread_create) next;
   if (fails(CALLER, PTHREAD_CREATE)) return errno;
-  if (!next) next = NEXT(pthread_create);
+  if (!next) FIND(next, "pthread_create");
   return next(id, attr, run, arg);
 }
 
@@ -387,9 +386,7 @@ static void *allocator(void *ud, void *block, size_t from, size_t to) {
   return below.f(below.ud, block, from, to);
 }
 
-static void take_plan(lua_State *L, int where, int what, long first, long times,
-                      int err_no) {
-  (void)L;
+static void take_plan(int where, int what, long first, long times, int err_no) {
   plan.what = what;
   plan.first = first;
   plan.times = times;
@@ -415,7 +412,7 @@ static int f_call(lua_State *L) {
   luaL_checkstack(L, 10, NULL);
   note_modules();
   if (what == ALLOCATOR) where = LUA;
-  take_plan(L, where, what, first, times, err_no);
+  take_plan(where, what, first, times, err_no);
   int rc = lua_pcall(L, 0, 2, 0);
   plan.where = 0;
   if (rc != LUA_OK) lua_pushnil(L);
@@ -451,7 +448,7 @@ static int f_load(lua_State *L) {
   luaL_openlibs(other);
   copy_path(L, other, "path");
   copy_path(L, other, "cpath");
-  take_plan(L, LUA, ALLOCATOR, first, times, ENOMEM);
+  take_plan(LUA, ALLOCATOR, first, times, ENOMEM);
   int rc = run_script(other, script);
   plan.where = 0;
   lua_pushinteger(L, plan.seen);

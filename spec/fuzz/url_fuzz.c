@@ -91,7 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   bool plain = fuzz_is_plain(text, size);
   CHECK(sq_text_is_plain(text, size) == plain);
   if (!sq_id_problem(text, size))
-    CHECK(plain && size > 0 && strcmp(text, ".") && strcmp(text, ".."));
+    CHECK(plain && size > 0 && strcmp(text, ".") != 0 &&
+          strcmp(text, "..") != 0);
   if (!sq_filename_problem(text, size))
     CHECK(plain && size > 0 && size <= 241 && !strpbrk(text, "/\\"));
   check_encoding(text, size, small);

@@ -1,7 +1,8 @@
 #!/bin/sh
 # under.sh TOOL [SPEC or busted's option...]: the specs under asan, tsan or
-# valgrind, or with a collector that is busy (generational, always).  Run by
-# make, which has built the module for it in B.
+# valgrind, or with a collector that is busy (generational, always).
+# under.sh TOOL --script SCRIPT [ARGUMENT...]: a script.
+# Run by make, which has built the module for it in B.
 #
 # A lua5.4 that has the tool in it, or runs under it, comes first on the PATH:
 # so every lua5.4 that a spec starts is under it, and nothing else is (sh, ps,
@@ -59,6 +60,33 @@ generational | always)
 esac
 export PATH="$dir/bin:$PATH" SPEC_TOOL="$tool"
 
+failed=""
+begin=$(date +%s)
+watch() { # watch NAME COMMAND...: runs it, and looks for what was found
+  name=$1
+  shift
+  start=$(date +%s)
+  echo "== $tool: $name"
+  code=0
+  timeout -k 10 "$limit" "$@" || code=$?
+  found=$(find "$reports" -type f -size +0)
+  # shellcheck disable=SC2086
+  [ -z "$found" ] || cat $found
+  if [ $code != 0 ] || [ -n "$found" ]; then
+    echo "== $tool: $name failed ($code)"
+    failed="$failed $name"
+  fi
+  rm -f "$reports"/*
+  echo "== $(($(date +%s) - start)) s"
+}
+
+if [ "${1:-}" = --script ]; then
+  shift
+  watch "$1" lua5.4 "$@"
+  [ -z "$failed" ]
+  exit
+fi
+
 options=""
 roots=""
 for word in "$@"; do
@@ -73,25 +101,11 @@ done
 elsewhere='/(layers|retention|rock|server)_spec\.lua$'
 [ "$tool" != valgrind ] || elsewhere="$elsewhere|^spec/(cli|progress)[/_]"
 
-failed=""
-begin=$(date +%s)
 # shellcheck disable=SC2086
 for file in $(find ${roots:-spec} -name '*_spec.lua' | grep -vE "$elsewhere" |
   sort); do
-  start=$(date +%s)
-  echo "== $tool: $file"
-  code=0
-  timeout -k 10 "$limit" lua5.4 "$(command -v busted)" --ignore-lua \
-    --cpath="$dir/?.so" $options "$file" || code=$?
-  found=$(find "$reports" -type f -size +0)
-  # shellcheck disable=SC2086
-  [ -z "$found" ] || cat $found
-  if [ $code != 0 ] || [ -n "$found" ]; then
-    echo "== $tool: $file failed ($code)"
-    failed="$failed $file"
-  fi
-  rm -f "$reports"/*
-  echo "== $(($(date +%s) - start)) s"
+  watch "$file" lua5.4 "$(command -v busted)" --ignore-lua \
+    --cpath="$dir/?.so" $options "$file"
 done
 echo "== $tool: $(($(date +%s) - begin)) s; failed:${failed:- none}"
 [ -z "$failed" ]
