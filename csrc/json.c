@@ -34,12 +34,24 @@ void sq_json_setup(lua_State *L) {
   lua_pop(L, 2);
 }
 
-bool sq_json_decode(lua_State *L, const char *text, size_t n) {
+static bool decode(lua_State *L, const char *text, size_t n) {
   lua_rawgetp(L, LUA_REGISTRYINDEX, &decode_key);
   lua_pushlstring(L, text ? text : "", text ? n : 0);
   int rc = lua_pcall(L, 1, 1, 0);
   if (rc == LUA_ERRMEM) lua_error(L); /* that says nothing of the text */
   return rc == LUA_OK;
+}
+
+/* An error that does not come a second time was not the text's: a hook raised
+ * (the interpreter's, at Ctrl-C), or memory was short. */
+bool sq_json_decode(lua_State *L, const char *text, size_t n) {
+  if (decode(L, text, n)) return true;
+  if (!decode(L, text, n)) {
+    lua_remove(L, -2);
+    return false;
+  }
+  lua_pop(L, 1);
+  return lua_error(L);
 }
 
 void sq_json_encode(lua_State *L) {
