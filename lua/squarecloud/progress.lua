@@ -151,6 +151,7 @@ end
 -- Writes a line that stays.
 local function say(self, line)
   if self.ansi then
+    if not self.width then measure(self) end -- said before the first bar
     draw(self, text.cut(line, self.width - 1))
   else
     write(self, line .. "\n")
