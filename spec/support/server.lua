@@ -24,6 +24,8 @@
 --     header with the seconds left; a value: as it is; absent: none) }
 --   plan ("free": listing an account is 402), expires_in (s, of addresses),
 --   processing_ms (creating answers 202, the snapshot comes that much later),
+--   boot ("runs"; "never"; "crashes", after it ran; "fails", without that),
+--     boot_ms (how long an uploaded application takes to that),
 --   create_ms, restore_ms (how long they take; meanwhile 409), latency_ms,
 --   listing_cache_ms, limit_rate (bytes/s and connection; store and files),
 --   record = false (requests are not kept: for benches),
@@ -479,6 +481,12 @@ end
 function Server:begin_restore(resource, ms)
   call(self, "begin_restore",
     { app = resource.app, database = resource.database, ms = ms })
+end
+
+--- The archive that was uploaded as the application `id`; it stays when that
+-- is deleted.
+function Server:uploaded(id)
+  return self.dir .. "/uploads/" .. id .. ".zip"
 end
 
 --- What nginx has logged as errors: an array of lines, empty when all is well.

@@ -39,18 +39,21 @@ function app.reset()
   state.reset()
 end
 
+-- A large body stays in nginx's file: `body_file`, with its beginning as
+-- `body`.
 local function read_body(req)
   ngx.req.read_body()
-  local body = ngx.req.get_body_data()
-  local path = not body and ngx.req.get_body_file()
+  local body = ngx.req.get_body_data() or ""
+  local bytes, path = #body, ngx.req.get_body_file()
   if path then
     local file = assert(io.open(path, "rb"))
-    body = file:read("*a")
+    body, bytes = file:read(BODY_KEPT), file:seek("end")
     file:close()
+    req.body_file = path
   end
-  req.body = body or ""
-  req.record.body = req.body:sub(1, BODY_KEPT)
-  req.record.body_bytes = #req.body
+  req.body = body
+  req.record.body = body:sub(1, BODY_KEPT)
+  req.record.body_bytes = bytes
 end
 
 local function new_request()

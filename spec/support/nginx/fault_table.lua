@@ -395,7 +395,8 @@ end)
 
 -- Silence until release() or the client goes: before the answer, with `bytes`
 -- in mid-body after so many, with `head` (raw) in mid-head. Released, it goes
--- on to the end. `work`: a POST's work is done before the silence.
+-- on to the end. `work`: a POST's work is done before the silence. `unread`:
+-- its body is not read meanwhile.
 define("stall", function(req, ordinary, args)
   if args.head then
     local explicit = whole(req, ordinary)

@@ -116,12 +116,13 @@ local function status(kind)
   return function(_, parameters)
     local resource, err = state.find(kind, parameters.id)
     if not resource then return refuse(err) end
-    local busy = state.is_restoring(resource)
+    local word = state.status_of(resource)
+    local runs = word == "running"
     return answers.success(json {
-      running = not busy, status = busy and "restoring" or "running",
+      running = runs, status = word,
       cpu = "0.1%", ram = "42MB", storage = "1MB",
       network = { total = "0KB", now = "0KB" }, requests = 0,
-      uptime = not busy and 1700000000000 or nil })
+      uptime = runs and 1700000000000 or nil })
   end
 end
 
@@ -154,41 +155,64 @@ local function me()
     :format(user, table.concat(apps, ","), table.concat(databases, ",")))
 end
 
--- The bytes of a multipart body's field `file`, or nil.
-local function file_part(req)
+local PIECE = 1024 * 1024
+local TAIL = 4096
+
+-- Where the bytes of a multipart body's field `file` lie in it: the first and
+-- the last one's position; nil when it has none. In a large body the field is
+-- the last one, near the end of which the boundary comes again.
+local function find_file(req, read, size)
   local kind = req.headers["content-type"] or ""
   local boundary = kind:match("^multipart/form%-data;.*boundary=\"?([^\";]+)")
   if not boundary then return nil end
-  local body, mark = "\r\n" .. req.body, "\r\n--" .. boundary
-  local _, at = body:find(mark, 1, true)
+  local head, mark = "\r\n" .. read(0, PIECE), "\r\n--" .. boundary
+  local _, at = head:find(mark, 1, true)
   while at do
-    local head_start, head_end = body:find("\r\n\r\n", at + 1, true)
+    local head_start, head_end = head:find("\r\n\r\n", at + 1, true)
     if not head_start then return nil end
-    local stop = body:find(mark, head_end + 1, true)
-    if not stop then return nil end
-    if body:sub(at, head_start):find('[; ]name="?file"?[;\r]?') then
-      return body:sub(head_end + 1, stop - 1)
+    local is_file = head:sub(at, head_start):find('[; ]name="?file"?[;\r]?')
+    local stop = head:find(mark, head_end + 1, true)
+    if is_file and stop then return head_end - 2, stop - 4 end
+    if is_file then
+      local from = math.max(head_end - 2, size - TAIL)
+      stop = read(from, TAIL):find(mark, 1, true)
+      return stop and head_end - 2, stop and from + stop - 2
     end
-    at = stop + #mark - 1
+    at = stop and stop + #mark - 1
   end
 end
 
+-- Copies the field `file` to a file; false when there is none.
+local function save_file(req, path)
+  local source = req.body_file and assert(io.open(req.body_file, "rb"))
+  local function read(at, count)
+    if not source then return req.body:sub(at + 1, at + count) end
+    source:seek("set", at)
+    return source:read(count) or ""
+  end
+  local first, last = find_file(req, read, req.record.body_bytes)
+  local target = first and assert(io.open(path, "wb"))
+  for at = first or 1, last or 0, PIECE do
+    target:write(read(at, math.min(PIECE, last - at + 1)))
+  end
+  if target then target:close() end
+  if source then source:close() end
+  return first ~= nil
+end
+
 local function upload(req)
-  local bytes = file_part(req)
-  if not bytes then return refuse { 400, "MISSING_PARAMETERS" } end
-  local id = state.random_version():gsub("-", ""):sub(1, 32)
-  local path = state.dir .. "/tmp/" .. id .. ".zip"
-  local file = assert(io.open(path, "wb"))
-  file:write(bytes)
-  file:close()
+  local id = state.random_version():gsub("-", "")
+  local path = state.dir .. "/uploads/" .. id .. ".zip"
+  if not save_file(req, path) then
+    return refuse { 400, "MISSING_PARAMETERS" }
+  end
   local app = state.add_resource {
     kind = "applications", id = id, files = {}, ram = 256 }
-  local unpacked = state.unpack(path, app.dir)
-  os.remove(path)
-  if not unpacked then
+  if not state.unpack(path, app.dir) then
     state.remove_resource("applications", id)
     return refuse { 400, "INVALID_FILE" }
   end
+  state.begin_boot(app)
   local config = io.open(app.dir .. "/squarecloud.app")
   if config then
     app.name = config:read("*a"):match("DISPLAY_NAME=([^\r\n]+)") or app.name

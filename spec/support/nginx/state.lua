@@ -17,6 +17,8 @@ local DEFAULTS = {
   expires_in = 7 * 86400, -- seconds that a download address holds
   processing_ms = nil,    -- creating answers 202; the snapshot comes later
   create_ms = 0,          -- creating takes this long to answer
+  boot = "runs",          -- what becomes of an upload
+  boot_ms = 0,            -- how long that takes
   restore_ms = 0,         -- a restore takes this long to settle
   listing_cache_ms = 0,   -- a listing stays as it was for so long
   latency_ms = 0,         -- before every answer
@@ -89,7 +91,7 @@ function state.reset()
   state.config = {}
   for name, value in pairs(DEFAULTS) do state.config[name] = value end
   state.listings, state.cached, state.taken = {}, {}, {}
-  for _, name in ipairs { "store", "files", "tmp" } do
+  for _, name in ipairs { "store", "files", "tmp", "uploads" } do
     posix.write_tree(state.dir .. "/" .. name, {})
   end
   lfs.mkdir(state.dir .. "/live")
@@ -328,6 +330,23 @@ end
 
 function state.is_restoring(resource)
   return (resource.restoring_until or 0) > state.now_ms()
+end
+
+--- An uploaded application starts; what becomes of it is config.boot.
+function state.begin_boot(resource)
+  resource.boots_until = state.now_ms() + state.config.boot_ms
+end
+
+--- What the platform says an application is doing.
+function state.status_of(resource)
+  local how, boots = state.config.boot, resource.boots_until
+  if state.is_restoring(resource) then return "restoring" end
+  if not boots or how == "runs" and boots <= state.now_ms() then
+    return "running"
+  elseif how == "crashes" then
+    return boots <= state.now_ms() and "exited" or "running"
+  end
+  return how == "fails" and "exited" or "starting"
 end
 
 -- The snapshot a restore names: by the resource's id or the snapshot's own
