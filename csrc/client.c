@@ -16,6 +16,7 @@
 #include "handle.h"
 #include "loop.h"
 #include "object.h"
+#include "rehearsal.h"
 #include "task.h"
 
 #define YEAR_SECONDS (365.0 * 86400)
@@ -259,7 +260,8 @@ void sq_client_setup(lua_State *L) {
   sq_class_setup(L, SQ_CLIENT, methods, metamethods);
   luaL_getmetatable(L, SQ_CLIENT);
   lua_getfield(L, -1, "__index");
-  sq_endpoints_add(L);
+  sq_endpoints_add(L, true);
   sq_loop_add(L);
+  sq_rehearsal_add(L);
   lua_pop(L, 2);
 }

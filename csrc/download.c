@@ -87,6 +87,7 @@ static int start(lua_State *L, const struct sq_options *o, int client,
   d.resume = sq_options_boolean(o, "resume", true);
   d.verify = read_verify(o);
   d.segments = (int)sq_options_integer(o, "segments", c->segments, 1, 16);
+  double within = sq_options_number(o, "within", 0, 0, 1e9);
   d.watched = sq_options_function(o, "progress");
   int progress = lua_gettop(L);
   struct sq_call *call =
@@ -97,7 +98,9 @@ static int start(lua_State *L, const struct sq_options *o, int client,
   lua_setiuservalue(L, index, SQ_CALL_PROGRESS);
   d.operation = call->operation;
   sq_client_check(L, client); /* a finalizer may have closed it meanwhile */
-  return sq_call_run(L, index, sq_download_new(c->profile, &d), finish);
+  struct sq_op *op = sq_download_new(c->profile, &d);
+  if (op) sq_op_set_within(op, within);
+  return sq_call_run(L, index, op, finish);
 }
 
 int sq_download_url(lua_State *L) {
@@ -156,12 +159,15 @@ static int of_record(lua_State *L, int client, const struct sq_options *o) {
   return start(L, o, client, &source, name);
 }
 
+static const char *const known_within[] = {"within",    "path",     "filename",
+                                           "overwrite", "resume",   "verify",
+                                           "segments",  "progress", NULL};
+static const char *const *const known_record = known_within + 1;
+
 /* The record at 1; `push_client` knows where it keeps its client. */
 static int download_record(lua_State *L,
-                           void (*push_client)(lua_State *L, int index)) {
-  static const char *const known[] = {"path",     "filename", "overwrite",
-                                      "resume",   "verify",   "segments",
-                                      "progress", NULL};
+                           void (*push_client)(lua_State *L, int index),
+                           const char *const *known) {
   push_client(L, 1);
   sq_client_check(L, -1); /* "closed" comes before what else is wrong */
   lua_pop(L, 1);
@@ -176,10 +182,18 @@ static void push_snapshot_client(lua_State *L, int index) {
 
 int sq_download_snapshot(lua_State *L) {
   luaL_checkudata(L, 1, SQ_SNAPSHOT);
-  return download_record(L, push_snapshot_client);
+  return download_record(L, push_snapshot_client, known_record);
 }
 
 int sq_download_info(lua_State *L) {
   luaL_checkudata(L, 1, SQ_SNAPSHOT_INFO);
-  return download_record(L, sq_snapshot_info_push_client);
+  return download_record(L, sq_snapshot_info_push_client, known_record);
+}
+
+int sq_download_within(lua_State *L) {
+  bool info = luaL_testudata(L, 1, SQ_SNAPSHOT_INFO) != NULL;
+  if (!info) luaL_checkudata(L, 1, SQ_SNAPSHOT);
+  return download_record(
+      L, info ? sq_snapshot_info_push_client : push_snapshot_client,
+      known_within);
 }

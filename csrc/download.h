@@ -14,6 +14,9 @@ SQ_HIDDEN_BEGIN
 int sq_download_url(lua_State *L);
 int sq_download_snapshot(lua_State *L);
 int sq_download_info(lua_State *L);
+/* The last two as one function, with one option more: `within`, seconds for
+ * the whole of it. */
+int sq_download_within(lua_State *L);
 
 SQ_HIDDEN_END
 

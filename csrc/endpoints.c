@@ -17,6 +17,7 @@
 #include "snapshot.h"
 #include "snapshot_info.h"
 #include "waiting.h"
+#include "zip_file.h"
 
 enum { BODY_MAX = 3, KNOWN_MAX = 6 };
 
@@ -31,6 +32,8 @@ struct endpoint {
   } body[BODY_MAX]; /* required ids, sent as JSON */
   bool scopes;      /* takes `scope`, sent as a query */
   bool lists;       /* gives addresses, which need the account's id */
+  bool uploads;     /* sends `zip`, a ZipFile, as a form's file */
+  bool internal;    /* no method of the Client */
   sq_finish finish;
 };
 
@@ -68,6 +71,27 @@ static const struct endpoint endpoints[] = {
      .method = "GET",
      .path = {"/users/me", "/users/me"},
      .known = {NULL},
+     .finish = sq_response_finish},
+    {.name = "upload_app",
+     .method = "POST",
+     .path = {"/apps"},
+     .known = {"app_id", "zip", "within", "progress"}, /* whose copy: shown */
+     .uploads = true,
+     .internal = true,
+     .finish = sq_response_finish},
+    {.name = "app_status",
+     .method = "GET",
+     .path = {"/apps/%s/status"},
+     .main = "app_id",
+     .known = {"app_id", "within"},
+     .internal = true,
+     .finish = sq_response_finish},
+    {.name = "delete_app",
+     .method = "DELETE",
+     .path = {"/apps/%s"},
+     .main = "app_id",
+     .known = {"app_id"},
+     .internal = true,
      .finish = sq_response_finish},
 };
 
@@ -115,18 +139,19 @@ static const char *push_body(const struct endpoint *e,
   return lua_tolstring(o->L, -1, size);
 }
 
-static struct sq_op *new_request(struct sq_client *c, const char *operation,
-                                 const char *method, const char *url,
-                                 const char *body, size_t body_size) {
-  bool post = strcmp(method, "POST") == 0;
-  struct sq_request_options r = {0};
-  r.operation = operation;
-  r.method = method;
-  r.url = url;
-  r.body = body;
-  r.body_size = body_size;
+static struct sq_op *new_request(struct sq_client *c,
+                                 const struct sq_call *call,
+                                 struct sq_request_options r) {
+  bool post = strcmp(r.method, "POST") == 0;
+  r.operation = call->operation;
   r.timeout = post ? c->action_timeout : c->timeout;
   return sq_request_new(c->profile, &r);
+}
+
+static struct sq_op *new_get(struct sq_client *c, const struct sq_call *call,
+                             const char *url) {
+  struct sq_request_options r = {.method = "GET", .url = url};
+  return new_request(c, call, r);
 }
 
 /* The answer to "who am I", asked because a list needs the account's id. */
@@ -150,7 +175,7 @@ static int finish_account(lua_State *L, struct sq_call *call, int index) {
 }
 
 static int run(lua_State *L, struct sq_client *c, struct sq_call *call,
-               const char *url, const char *body, size_t body_size) {
+               const struct sq_request_options *r, double within) {
   const struct endpoint *e = call->endpoint;
   int index = lua_gettop(L);
   bool unknown = (e->lists || call->deadline) &&
@@ -158,12 +183,29 @@ static int run(lua_State *L, struct sq_client *c, struct sq_call *call,
   const char *me = unknown ? push_url(L, "/users/me", "") : NULL;
   sq_client_check(L, 1); /* a finalizer may have closed it meanwhile */
   sq_list_append(&c->calls, &call->siblings);
-  struct sq_op *op =
-      new_request(c, call->operation, e->method, url, body, body_size);
+  struct sq_op *op = new_request(c, call, *r);
+  if (op) sq_op_set_within(op, within);
   if (!unknown || !op) return sq_call_run(L, index, op, e->finish);
   call->after = op;
-  op = new_request(c, call->operation, "GET", me, NULL, 0);
-  return sq_call_run(L, index, op, finish_account);
+  return sq_call_run(L, index, new_get(c, call, me), finish_account);
+}
+
+static double read_seconds(const struct endpoint *e, const struct sq_options *o,
+                           const char *name) {
+  return takes(e, name) ? sq_options_number(o, name, 0, 0, 1e9) : 0;
+}
+
+/* Pushes the progress function of an upload, or nil; sets its file. */
+static void read_upload(const struct endpoint *e, const struct sq_options *o,
+                        struct sq_request_options *r) {
+  if (!e->uploads) {
+    lua_pushnil(o->L);
+    return;
+  }
+  lua_getfield(o->L, o->index, "zip"); /* the options keep it */
+  r->file = sq_zip_file_check(o->L, -1);
+  lua_pop(o->L, 1);
+  sq_options_function(o, "progress");
 }
 
 /* Client at 1, options at 2. */
@@ -179,19 +221,23 @@ static int call_endpoint(lua_State *L, const struct endpoint *e) {
                      ? sq_options_choice(&o, "scope", scopes, 0)
                      : sq_options_choice(&o, "application_type", types, 0);
   const char *id = takes(e, "app_id") ? sq_options_id(&o, "app_id", true) : "";
-  size_t size = 0;
-  const char *body = push_body(e, &o, &size);
-  const char *url = push_url(L, e->path[database], id);
+  struct sq_request_options r = {.method = e->method};
+  r.body = push_body(e, &o, &r.body_size);
+  r.url = push_url(L, e->path[database], id);
+  double within = read_seconds(e, &o, "within");
+  read_upload(e, &o, &r);
+  int progress = lua_gettop(L);
   struct sq_call *call =
       sq_call_push(L, c->state, e->name, e->scopes ? scopes[database] : id, 1);
   int index = lua_gettop(L);
   call->endpoint = e;
   call->database = database == 1;
-  if (takes(e, "wait"))
-    sq_wait_set(call, sq_options_number(&o, "wait", 0, 0, 1e9));
+  sq_wait_set(call, read_seconds(e, &o, "wait"));
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, index, SQ_CALL_CONTEXT);
-  return run(L, c, call, url, body, size);
+  lua_pushvalue(L, progress);
+  lua_setiuservalue(L, index, SQ_CALL_PROGRESS);
+  return run(L, c, call, &r, within);
 }
 
 int sq_endpoint_ask(lua_State *L, struct sq_call *call, const char *path,
@@ -199,29 +245,27 @@ int sq_endpoint_ask(lua_State *L, struct sq_call *call, const char *path,
   lua_getfield(L, 2, "app_id");
   const char *url = push_url(L, path, lua_tostring(L, -1));
   struct sq_client *c = sq_client_check(L, 1);
-  return sq_call_next(
-      L, call, new_request(c, call->operation, "GET", url, NULL, 0), finish);
+  return sq_call_next(L, call, new_get(c, call, url), finish);
 }
 
 int sq_endpoint_repeat(lua_State *L, struct sq_call *call) {
   const struct endpoint *e = call->endpoint;
   struct sq_options o = {L, 2, e->name};
-  size_t size = 0;
+  struct sq_request_options r = {.method = e->method};
   lua_getfield(L, 2, "app_id");
-  const char *url = push_url(L, e->path[call->database], lua_tostring(L, -1));
-  const char *body = push_body(e, &o, &size);
+  r.url = push_url(L, e->path[call->database], lua_tostring(L, -1));
+  r.body = push_body(e, &o, &r.body_size);
   struct sq_client *c = sq_client_check(L, 1);
-  return sq_call_next(
-      L, call, new_request(c, call->operation, e->method, url, body, size),
-      e->finish);
+  return sq_call_next(L, call, new_request(c, call, r), e->finish);
 }
 
 static int m_endpoint(lua_State *L) {
   return call_endpoint(L, lua_touserdata(L, lua_upvalueindex(1)));
 }
 
-void sq_endpoints_add(lua_State *L) {
+void sq_endpoints_add(lua_State *L, bool methods) {
   for (size_t i = 0; i < SQ_COUNT(endpoints); i++) {
+    if (endpoints[i].internal == methods) continue;
     lua_pushlightuserdata(L, (void *)(uintptr_t)&endpoints[i]);
     lua_pushcclosure(L, m_endpoint, 1);
     lua_setfield(L, -2, endpoints[i].name);

@@ -3,6 +3,7 @@
  *
  * An endpoint is one entry of the table in endpoints.c: its method's name,
  * what it sends where, which options it takes, and what makes its result.
+ * Some are parts of a larger job (a rehearsal) and no methods.
  */
 #ifndef SQ_ENDPOINTS_H
 #define SQ_ENDPOINTS_H
@@ -15,8 +16,10 @@
 
 SQ_HIDDEN_BEGIN
 
-/* Adds a method for each endpoint to the table on the top. */
-void sq_endpoints_add(lua_State *L);
+/* Adds a function for each endpoint to the table on the top: those that are
+ * methods of the Client, or those that are not (they take a client first, all
+ * the same). */
+void sq_endpoints_add(lua_State *L, bool methods);
 
 /* Calls the endpoint's method with the client at 1 and the options table at
  * 2, for objects that know their client and their ids. */

@@ -53,11 +53,17 @@ static void fill(lua_State *L, struct sq_zip *zip, const char *etag) {
   lua_pop(L, 1);
 }
 
-static struct zip_file *check(lua_State *L) {
-  struct zip_file *z = luaL_checkudata(L, 1, SQ_ZIP_FILE);
+static struct zip_file *check_at(lua_State *L, int index) {
+  struct zip_file *z = luaL_checkudata(L, index, SQ_ZIP_FILE);
   if (!z->zip) luaL_error(L, "the ZIP file is closed");
   sq_state_check(L, z->state);
   return z;
+}
+
+static struct zip_file *check(lua_State *L) { return check_at(L, 1); }
+
+struct sq_zip *sq_zip_file_check(lua_State *L, int index) {
+  return check_at(L, index)->zip;
 }
 
 /* The same, with nothing but the object given. */

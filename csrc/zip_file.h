@@ -18,6 +18,9 @@ int sq_zip_file_open(lua_State *L); /* square.open_zip(path) */
 /* Pushes the ZipFile that a download gives. */
 void sq_zip_file_push(lua_State *L, struct sq_op *download);
 
+/* The file of the open ZipFile at `index`; raises for anything else. */
+struct sq_zip *sq_zip_file_check(lua_State *L, int index);
+
 SQ_HIDDEN_END
 
 #endif

@@ -49,23 +49,6 @@ static void give_places(struct sq_engine *e) {
   }
 }
 
-static void run_timers(struct sq_engine *e) {
-  struct sq_link *link, *next;
-  int64_t now = sq_now();
-  if (!e->next_wake || now < e->next_wake) return;
-  e->next_wake = 0;
-  for (link = e->live.next; link != &e->live; link = next) {
-    struct sq_op *op = SQ_HOLDER(link, struct sq_op, live);
-    next = link->next;
-    if (op->wake_at && op->wake_at <= now) {
-      op->wake_at = 0;
-      op->class->wake(op);
-    } else if (op->wake_at && (!e->next_wake || op->wake_at < e->next_wake)) {
-      e->next_wake = op->wake_at;
-    }
-  }
-}
-
 static void cancel(struct sq_op *op) {
   if (op->class->cancel) {
     op->class->cancel(op);
@@ -76,11 +59,42 @@ static void cancel(struct sq_op *op) {
   }
 }
 
+/* As if the caller had cancelled it; its end makes a timeout of that. */
+static void expire(struct sq_op *op) {
+  op->ends_at = 0;
+  op->expired = true;
+  atomic_store(&op->cancel, true);
+  if (!op->working) cancel(op);
+}
+
+static void run_timers(struct sq_engine *e) {
+  struct sq_link *link, *next;
+  int64_t now = sq_now();
+  if (!e->next_wake || now < e->next_wake) return;
+  e->next_wake = 0;
+  for (link = e->live.next; link != &e->live; link = next) {
+    struct sq_op *op = SQ_HOLDER(link, struct sq_op, live);
+    next = link->next;
+    if (op->ends_at && op->ends_at <= now) {
+      expire(op);
+      continue;
+    }
+    sq_engine_look_at(e, op->ends_at);
+    if (op->wake_at && op->wake_at <= now) {
+      op->wake_at = 0;
+      op->class->wake(op);
+    } else {
+      sq_engine_look_at(e, op->wake_at);
+    }
+  }
+}
+
 /* Handles what one operation was asked. */
 static void answer(struct sq_op *op, unsigned asked) {
   struct sq_engine *e = op->engine;
   if (asked & ASKED_START) {
     sq_list_append(&e->live, &op->live);
+    sq_engine_look_at(e, op->ends_at);
     sq_op_queue_for_place(op);
   }
   if ((asked & ASKED_GO) && !op->finished && op->class->go) op->class->go(op);

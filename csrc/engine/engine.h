@@ -132,6 +132,10 @@ bool sq_op_submit(struct sq_engine *e, struct sq_op *op, bool drives,
  * of it is to be taken at once: it may not show in the descriptor. */
 bool sq_engine_drive(struct sq_engine *e);
 
+/* Before the operation is submitted: ends it as `timeout` when it is not done
+ * within so many seconds, whatever it waits for then; 0: no bound. */
+void sq_op_set_within(struct sq_op *op, double seconds);
+
 /* Gives up the caller's reference.  An operation that goes on is cancelled;
  * none of its events will be seen any more. */
 void sq_op_release(struct sq_op *op);
@@ -154,10 +158,14 @@ const struct sq_failure *sq_op_failure(const struct sq_op *op);
 /* An API request.  Strings are copied. */
 struct sq_request_options {
   const char *operation; /* for trace: "snapshot a1" */
-  const char *method;    /* "GET" or "POST" */
+  const char *method;    /* "GET", "POST" or "DELETE" */
   const char *url;
   const char *body; /* JSON, or null */
   size_t body_size;
+  /* POST, sent in place of a body (its reference is shared), or null: then
+   * `timeout` is for the answer, once all is sent, and the profile's
+   * stall_timeout counts before. */
+  struct sq_zip *file;
   double timeout; /* seconds, each attempt */
 };
 struct sq_op *sq_request_new(struct sq_profile *p,

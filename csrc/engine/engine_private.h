@@ -67,7 +67,9 @@ void sq_engine_unref(struct sq_engine *e);
 void *sq_engine_network_main(void *engine);
 void sq_engine_drain_inbox(struct sq_engine *e);
 
-/* steps.c: `start` is called when a place is free. */
+/* steps.c: the timers are run then (0: never), if not before. */
+void sq_engine_look_at(struct sq_engine *e, int64_t at);
+/* `start` is called when a place is free. */
 void sq_op_queue_for_place(struct sq_op *op);
 
 /* Opens the descriptor; false with errno set. */

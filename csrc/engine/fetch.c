@@ -260,11 +260,8 @@ void sq_fetch_tell(struct download *d, int64_t now, bool last) {
   /* that all is there is said once, by the last: an answer is waited for */
   if (!last && (seconds < 0.09 || done == d->told || done == d->pieces.total))
     return;
-  if (seconds > 0 && done >= d->told) {
-    double rate = (double)(done - d->told) / seconds;
-    double weight = seconds < 1 ? seconds / (seconds + 1) : 0.5;
-    d->rate = d->rate > 0 ? d->rate + weight * (rate - d->rate) : rate;
-  }
+  if (seconds > 0 && done >= d->told)
+    d->rate = sq_smooth(d->rate, (double)(done - d->told) / seconds, seconds);
   d->told = done;
   d->told_at = now;
   progress = (struct sq_progress){done, d->pieces.total, d->rate};

@@ -59,7 +59,8 @@ struct sq_op {
   /* the driver's */
   struct sq_link live, waiting;
   int64_t wake_at; /* 0: not at all */
-  bool has_place, finished, working;
+  int64_t ends_at; /* 0: when it is done */
+  bool has_place, finished, working, expired;
   struct sq_job job;
   void (*job_step)(struct sq_op *op);
 };

@@ -5,11 +5,14 @@
  *              ^           | worth another try
  *              +-- wait <--+
  *
- * The operation owns its strings, the transfer of the attempt under way, and
- * the body; after its end the caller reads head and body from it.
+ * The operation owns its strings, the transfer of the attempt under way, the
+ * body, and a reference of the file that it sends; after its end the caller
+ * reads head and body from it.  While a file is sent a clock ticks, for
+ * progress and stalls.
  */
 #include "op.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,10 +20,17 @@
 #include "../base/clock.h"
 #include "../base/url.h"
 
+#define TICK (SQ_SECOND / 10)
+
 struct request {
   struct sq_op op;
   char *operation, *method, *url, *body_text;
   size_t body_size;
+  struct sq_zip *file; /* null: none is sent */
+  int64_t file_sent;   /* of its bytes */
+  int64_t told, told_at;
+  double rate;
+  int file_errno; /* of a read that failed */
   double timeout;
   bool post;
   int attempts;
@@ -92,6 +102,18 @@ static enum sq_take on_body(void *context, const char *bytes, size_t n) {
   return SQ_STOP;
 }
 
+static int64_t on_read(void *context, char *dst, size_t n) {
+  struct request *r = context;
+  int64_t left = sq_zip_size(r->file) - r->file_sent;
+  if (left < (int64_t)n) n = (size_t)left;
+  int64_t got = sq_zip_pread(r->file, dst, n, r->file_sent);
+  if (got < 0)
+    r->file_errno = errno;
+  else
+    r->file_sent += got;
+  return got;
+}
+
 static void drop_transfer(struct request *r) {
   sq_transfer_free(r->transfer);
   r->transfer = NULL;
@@ -114,6 +136,8 @@ static void judge(struct request *r, const struct sq_failure *transport,
   } else if (r->no_memory) {
     sq_failure_set(f, SQ_NETWORK, "out of memory");
     f->retryable = false;
+  } else if (r->file_errno) {
+    sq_failure_errno(f, r->file_errno, "cannot read", sq_zip_path(r->file));
   } else if (f->kind == SQ_OK &&
              !sq_answer_judge(r->head.status, r->body.data, r->body.size, f)) {
     int64_t now = r->head.date >= 0 ? r->head.date : (int64_t)time(NULL);
@@ -122,8 +146,20 @@ static void judge(struct request *r, const struct sq_failure *transport,
           sq_retry_after(r->head.retry_after, strlen(r->head.retry_after), now);
   }
   if (f->kind != SQ_OK) f->http_status = r->head.status;
-  f->sent = r->post && transport->sent && !is_refusal(f->kind);
+  f->sent =
+      r->post && transport->sent && !r->file_errno && !is_refusal(f->kind);
   sq_failure_hide(f, r->op.profile->options.api_key); /* trace shows it, too */
+}
+
+static void tell(struct request *r, int64_t now) {
+  double seconds = (double)(now - r->told_at) / 1e9;
+  if (seconds > 0 && r->file_sent >= r->told)
+    r->rate =
+        sq_smooth(r->rate, (double)(r->file_sent - r->told) / seconds, seconds);
+  r->told = r->file_sent;
+  r->told_at = now;
+  struct sq_progress p = {r->file_sent, sq_zip_size(r->file), r->rate};
+  sq_op_tell(&r->op, &p);
 }
 
 static void on_end(void *context, const struct sq_failure *transport) {
@@ -135,7 +171,9 @@ static void on_end(void *context, const struct sq_failure *transport) {
   judge(r, transport, &f);
   trace_end(r, &f);
   drop_transfer(r);
+  sq_op_wake_in(&r->op, 0);
   if (f.kind == SQ_OK) {
+    if (r->file_sent > r->told) tell(r, sq_now());
     r->op.failure = f; /* still tells http_status and sent */
     sq_op_finish(&r->op);
   } else if (sq_retry_decide(&policy, r->attempts, &f, r->post,
@@ -148,17 +186,29 @@ static void on_end(void *context, const struct sq_failure *transport) {
 }
 
 static void start(struct sq_op *op) {
-  static const struct sq_handlers handlers = {on_head, on_body, on_end};
+  static const struct sq_handlers handlers = {
+      .head = on_head, .body = on_body, .read = on_read, .end = on_end};
   struct request *r = request_of(op);
   struct sq_transfer_options o = {0};
+  struct sq_transfer_file file;
   struct sq_failure f;
+  if (r->file) {
+    const char *path = sq_zip_path(r->file), *slash = strrchr(path, '/');
+    file.name = slash ? slash + 1 : path;
+    file.size = sq_zip_size(r->file);
+    o.file = &file;
+    r->file_sent = r->told = 0;
+    r->told_at = sq_now();
+    r->rate = 0;
+    sq_op_wake_in(op, TICK);
+  }
   o.profile = &op->profile->options;
   o.method = r->method;
   o.url = r->url;
   o.api = true;
   o.body = r->body_text;
   o.body_size = r->body_size;
-  o.timeout = r->timeout;
+  o.timeout = r->file ? 0 : r->timeout; /* its size says how long it takes */
   r->attempts++;
   r->too_large = r->no_memory = false;
   r->body.size = 0; /* its memory serves again */
@@ -172,13 +222,51 @@ static void start(struct sq_op *op) {
 
 /* ---- the class -------------------------------------------------------- */
 
-static void wake(struct sq_op *op) { sq_op_again_in(op, 0); }
+/* Null, or what is wrong with the file's sending. */
+static const char *problem_of(const struct request *r, int64_t now) {
+  bool whole = r->file_sent == sq_zip_size(r->file);
+  double most = whole ? r->timeout : r->op.profile->options.stall_timeout;
+  int64_t still = now - sq_transfer_active_at(r->transfer);
+  if (!sq_transfer_is_sent(r->transfer) || still < sq_nanoseconds(most))
+    return NULL;
+  return whole ? "no answer after all was sent" : "the upload stood still";
+}
+
+/* A wait is over, or a file is being sent. */
+static void wake(struct sq_op *op) {
+  struct request *r = request_of(op);
+  struct sq_failure f;
+  if (!r->transfer) {
+    sq_op_again_in(op, 0);
+    return;
+  }
+  int64_t now = sq_now();
+  const char *problem = problem_of(r, now);
+  if (problem) {
+    sq_failure_set(&f, SQ_TIMEOUT, "%s", problem);
+    f.sent = true;
+    on_end(r, &f);
+  } else {
+    if (r->file_sent > r->told) tell(r, now);
+    sq_op_wake_in(op, TICK);
+  }
+}
+
+static void cancel(struct sq_op *op) {
+  struct request *r = request_of(op);
+  bool sent = r->post && r->transfer && sq_transfer_is_sent(r->transfer);
+  drop_transfer(r);
+  sq_failure_set(&op->failure, SQ_CANCELLED, "cancelled");
+  op->failure.sent = sent;
+  sq_op_finish(op);
+}
 
 static void stop(struct sq_op *op) { drop_transfer(request_of(op)); }
 
 static void destroy(struct sq_op *op) {
   struct request *r = request_of(op);
   sq_buf_free(&r->body);
+  sq_zip_release(r->file);
   free(r->operation);
   free(r->method);
   free(r->url);
@@ -190,6 +278,17 @@ static const struct sq_op_class request_class = {
     .brief = true,
     .start = start,
     .wake = wake,
+    .cancel = cancel,
+    .stop = stop,
+    .destroy = destroy,
+};
+
+/* One that sends a file is not brief: it reads the disk. */
+static const struct sq_op_class upload_class = {
+    .transfers = true,
+    .start = start,
+    .wake = wake,
+    .cancel = cancel,
     .stop = stop,
     .destroy = destroy,
 };
@@ -198,13 +297,15 @@ struct sq_op *sq_request_new(struct sq_profile *p,
                              const struct sq_request_options *options) {
   struct request *r = calloc(1, sizeof *r);
   if (!r) return NULL;
-  sq_op_init(&r->op, &request_class, p);
+  sq_op_init(&r->op, options->file ? &upload_class : &request_class, p);
   r->operation = sq_strdup(options->operation);
   r->method = sq_strdup(options->method);
   r->url = sq_strdup(options->url);
   r->body_text = sq_strdup(options->body);
   r->body_size = options->body_size;
   r->timeout = options->timeout;
+  r->file = options->file;
+  if (r->file) sq_zip_retain(r->file);
   r->post = strcmp(options->method, "POST") == 0;
   if (r->operation && r->method && r->url && (r->body_text || !options->body))
     return &r->op;

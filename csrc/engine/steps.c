@@ -65,11 +65,17 @@ double sq_op_random(struct sq_op *op) {
   return (double)(*x >> 11) / 9007199254740992.0;
 }
 
+void sq_engine_look_at(struct sq_engine *e, int64_t at) {
+  if (at && (!e->next_wake || at < e->next_wake)) e->next_wake = at;
+}
+
 void sq_op_wake_in(struct sq_op *op, int64_t nanoseconds) {
-  struct sq_engine *e = op->engine;
   op->wake_at = nanoseconds > 0 ? sq_now() + nanoseconds : 0;
-  if (op->wake_at && (!e->next_wake || op->wake_at < e->next_wake))
-    e->next_wake = op->wake_at;
+  sq_engine_look_at(op->engine, op->wake_at);
+}
+
+void sq_op_set_within(struct sq_op *op, double seconds) {
+  if (seconds > 0) op->ends_at = sq_now() + sq_nanoseconds(seconds);
 }
 
 void sq_op_leave_place(struct sq_op *op) {
@@ -95,9 +101,17 @@ void sq_op_again_in(struct sq_op *op, int64_t wait) {
 
 /* ---- ends, jobs -------------------------------------------------------- */
 
+static void name_expiry(struct sq_failure *f) {
+  bool sent = f->sent;
+  sq_failure_set(f, SQ_TIMEOUT, "not done in the time that was given");
+  f->sent = sent;
+}
+
 void sq_op_finish(struct sq_op *op) {
   if (op->finished) return;
   op->finished = true;
+  if (op->expired && op->failure.kind == SQ_CANCELLED)
+    name_expiry(&op->failure);
   op->wake_at = 0;
   sq_link_leave(&op->waiting);
   sq_link_leave(&op->live);

@@ -308,7 +308,8 @@ static void on_end(void *context, const struct sq_failure *transport) {
 /* ---- beginning and end ------------------------------------------------ */
 
 void sq_stream_start(struct stream *s) {
-  static const struct sq_handlers handlers = {on_head, on_body, on_end};
+  static const struct sq_handlers handlers = {
+      .head = on_head, .body = on_body, .end = on_end};
   struct download *d = s->download;
   struct sq_want want = s->want = want_of(s);
   struct sq_transfer_options o = {0};

@@ -1,11 +1,12 @@
 /*
  * transfer.c - the multi handle, and an easy handle for each exchange.
  *
- * A transfer owns its easy handle, its header list and its error buffer, and
- * gives them up in that order, since libcurl points at the last two until the
- * handle is reset or gone.  The wire keeps a few handles, reset, since to make
- * one costs more than a request.  What libcurl may not send, follow or trust is
- * said in set_common; nothing else in the project sets a libcurl option.
+ * A transfer owns its easy handle, its form, its header list and its error
+ * buffer, and gives them up in that order, since libcurl points at the others
+ * until the handle is reset or gone.  The wire keeps a few handles, reset,
+ * since to make one costs more than a request.  What libcurl may not send,
+ * follow or trust is said in set_common; nothing else in the project sets a
+ * libcurl option.
  */
 #include "transfer.h"
 
@@ -39,6 +40,7 @@ struct sq_transfer {
   CURL *easy;
   bool moving; /* the multi handle has it */
   struct curl_slist *headers;
+  curl_mime *form; /* of a file that is sent; else null */
   struct sq_handlers handlers;
   void *context;
   struct sq_head head;
@@ -232,6 +234,15 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *arg) {
   }
 }
 
+static size_t on_read(char *dst, size_t one, size_t n, void *arg) {
+  struct sq_transfer *t = arg;
+  t->active_at = sq_now();
+  int64_t got = t->handlers.read(t->context, dst, one * n);
+  if (got >= 0) return (size_t)got;
+  t->stopped = true;
+  return CURL_READFUNC_ABORT;
+}
+
 static bool is_loopback(const struct sockaddr *a) {
   if (a->sa_family == AF_INET) {
     struct sockaddr_in in;
@@ -320,7 +331,7 @@ static bool set_headers(struct sq_transfer *t,
     ok = add_header(t, "Accept-Encoding: identity");
     if (ok && o->if_range) ok = add_field(t, "If-Range", o->if_range);
   }
-  if (ok && !o->body) ok = add_header(t, "Content-Type:");
+  if (ok && !o->body && !o->file) ok = add_header(t, "Content-Type:");
   ok = ok && add_header(t, "Expect:");
   if (ok) curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
   return ok;
@@ -401,23 +412,48 @@ static void set_common(struct sq_transfer *t,
   set_callbacks(t);
 }
 
-static void set_method(struct sq_transfer *t,
+/* Without a function to go back by, libcurl cannot send it a second time. */
+static bool set_file(struct sq_transfer *t,
+                     const struct sq_transfer_file *file) {
+  t->form = curl_mime_init(t->easy);
+  curl_mimepart *part = t->form ? curl_mime_addpart(t->form) : NULL;
+  return part && curl_mime_name(part, "file") == CURLE_OK &&
+         curl_mime_filename(part, file->name) == CURLE_OK &&
+         curl_mime_type(part, "application/zip") == CURLE_OK &&
+         curl_mime_data_cb(part, (curl_off_t)file->size, on_read, NULL, NULL,
+                           t) == CURLE_OK &&
+         curl_easy_setopt(t->easy, CURLOPT_MIMEPOST, t->form) == CURLE_OK;
+}
+
+static void set_body(struct sq_transfer *t,
+                     const struct sq_transfer_options *o) {
+  CURL *c = t->easy;
+  set_long(c, CURLOPT_POST, 1);
+  curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body_size);
+  set_text(t, CURLOPT_POSTFIELDS, o->body ? o->body : "");
+}
+
+static bool set_method(struct sq_transfer *t,
                        const struct sq_transfer_options *o) {
   CURL *c = t->easy;
   if (strcmp(o->method, "POST") == 0) {
-    set_long(c, CURLOPT_POST, 1);
-    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)o->body_size);
-    set_text(t, CURLOPT_POSTFIELDS, o->body ? o->body : "");
+    if (!o->file)
+      set_body(t, o);
+    else if (!set_file(t, o->file))
+      return false;
     /* libcurl sends a request again by itself when a kept connection turns
      * out dead; a create or a restore may have been carried out by then */
     set_long(c, CURLOPT_FRESH_CONNECT, 1);
     set_long(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
   } else if (o->api) {
     set_long(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
+    if (strcmp(o->method, "GET") != 0)
+      set_text(t, CURLOPT_CUSTOMREQUEST, o->method);
   } else {
     set_long(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
     if (o->range) set_text(t, CURLOPT_RANGE, o->range);
   }
+  return true;
 }
 
 struct sq_transfer *sq_transfer_new(struct sq_wire *w,
@@ -435,8 +471,7 @@ struct sq_transfer *sq_transfer_new(struct sq_wire *w,
   t->easy = take_handle(w);
   if (!t->easy || !set_headers(t, options)) goto no_memory;
   set_common(t, options);
-  set_method(t, options);
-  if (t->no_memory) goto no_memory;
+  if (!set_method(t, options) || t->no_memory) goto no_memory;
   if (curl_multi_add_handle(w->multi, t->easy) != CURLM_OK) goto no_memory;
   t->moving = true;
   return t;
@@ -450,6 +485,7 @@ void sq_transfer_free(struct sq_transfer *t) {
   if (!t) return;
   if (t->moving) curl_multi_remove_handle(t->wire->multi, t->easy);
   if (t->easy) give_handle(t->wire, t->easy);
+  curl_mime_free(t->form);
   curl_slist_free_all(t->headers);
   free(t);
 }
@@ -458,6 +494,8 @@ void sq_transfer_unpause(struct sq_transfer *t) {
   t->active_at = sq_now();
   curl_easy_pause(t->easy, CURLPAUSE_CONT);
 }
+
+bool sq_transfer_is_sent(const struct sq_transfer *t) { return t->sent; }
 
 const struct sq_head *sq_transfer_head(const struct sq_transfer *t) {
   return &t->head;

@@ -43,21 +43,31 @@ struct sq_handlers {
   /* Body bytes, at most 16 KiB.  SQ_PAUSE: not taken, come again after
    * sq_transfer_unpause. */
   enum sq_take (*body)(void *context, const char *bytes, size_t n);
+  /* The next bytes of options->file, at most `n`; gives their number, -1 to
+   * end the transfer (with SQ_CANCELLED). */
+  int64_t (*read)(void *context, char *dst, size_t n);
   /* The exchange is over; kind SQ_OK when libcurl had no complaint, and
    * SQ_CANCELLED when a handler ended it. */
   void (*end)(void *context, const struct sq_failure *failure);
 };
 
+/* Sent as the field "file" of a multipart form, read as it goes out. */
+struct sq_transfer_file {
+  const char *name;
+  int64_t size;
+};
+
 struct sq_transfer_options {
   const struct sq_profile_options *profile;
-  const char *method; /* "GET" or "POST" */
+  const char *method; /* "GET", "POST" or "DELETE" */
   const char *url;
   bool api;         /* send the key, take JSON; else a plain fetch */
   const char *body; /* POST; not copied */
   size_t body_size;
-  const char *range;    /* "0-" or null */
-  const char *if_range; /* a strong etag or null */
-  double timeout;       /* seconds in all; 0: none */
+  const struct sq_transfer_file *file; /* POST, in place of a body; or null */
+  const char *range;                   /* "0-" or null */
+  const char *if_range;                /* a strong etag or null */
+  double timeout;                      /* seconds in all; 0: none */
 };
 
 /* Null with `f` set when memory is short. */
@@ -68,11 +78,14 @@ struct sq_transfer *sq_transfer_new(struct sq_wire *w,
 void sq_transfer_free(struct sq_transfer *t); /* ends it silently */
 void sq_transfer_unpause(struct sq_transfer *t);
 
+/* Whether the request may have reached the server. */
+bool sq_transfer_is_sent(const struct sq_transfer *t);
 const struct sq_head *sq_transfer_head(const struct sq_transfer *t);
 /* Where a 3xx answer points, made absolute; null when it says nothing. Valid
  * from the end handler until the transfer is freed. */
 const char *sq_transfer_redirect(struct sq_transfer *t);
-/* Monotonic time of the last byte of head or body (the start at first). */
+/* Monotonic time of the last byte of a file taken, of head or body (the start
+ * at first). */
 int64_t sq_transfer_active_at(const struct sq_transfer *t);
 double sq_transfer_seconds(struct sq_transfer *t);
 

@@ -99,6 +99,15 @@ const char *sq_zip_path(const struct sq_zip *z) { return z->path; }
 
 int64_t sq_zip_size(const struct sq_zip *z) { return z->size; }
 
+int64_t sq_zip_pread(const struct sq_zip *z, void *dst, size_t n, int64_t at) {
+  ssize_t got;
+  do {
+    got = pread(z->fd, dst, n, (off_t)at);
+  } while (got < 0 && errno == EINTR);
+  if (got == 0 && n > 0) errno = EIO; /* it has become shorter */
+  return got == 0 && n > 0 ? -1 : (int64_t)got;
+}
+
 size_t sq_zip_count(const struct sq_zip *z) {
   return (size_t)z->layout.entries;
 }

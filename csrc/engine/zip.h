@@ -49,6 +49,9 @@ void sq_zip_release(struct sq_zip *z); /* at once; the last one closes */
 /* At once. */
 const char *sq_zip_path(const struct sq_zip *z);
 int64_t sq_zip_size(const struct sq_zip *z);
+/* At once, as far as a disk is: reads at most `n` bytes from `at` on.  Gives
+ * their number; -1 with errno set, also when the file ends before `at`. */
+int64_t sq_zip_pread(const struct sq_zip *z, void *dst, size_t n, int64_t at);
 
 /* Checks the layout (zip_layout.h), reads the directory and lets libzip
  * agree.  Done once: a second call gives the first one's answer (of a load

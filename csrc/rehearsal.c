@@ -1,0 +1,136 @@
+/*
+ * rehearsal.c - the way into a rehearsal: who may begin one, and with what.
+ *
+ * The steps and their order are lua/squarecloud/rehearsal.lua's, which is
+ * loaded by the first call and handed the few calls that nobody else has (to
+ * upload, to ask for a status, to delete): the method's upvalue owns them.
+ */
+#include "rehearsal.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "client.h"
+#include "download.h"
+#include "endpoints.h"
+#include "error.h"
+#include "object.h"
+#include "options.h"
+
+#define METHOD "rehearse_restore"
+#define TEMPLATE "/squarecloud-rehearsal.XXXXXX"
+
+/* ---- what the steps need beside requests ------------------------------ */
+
+/* A new folder of ours alone, where temporary files go; or nil and an error. */
+static int make_folder(lua_State *L) {
+  struct sq_failure f;
+  const char *base = getenv("TMPDIR");
+  if (!base || base[0] != '/') base = "/tmp";
+  size_t n = strlen(base) + sizeof TEMPLATE;
+  char *path = lua_newuserdatauv(L, n, 0);
+  snprintf(path, n, "%s" TEMPLATE, base);
+  if (mkdtemp(path)) {
+    lua_pushstring(L, path);
+    return 1;
+  }
+  sq_failure_errno(&f, errno, "cannot make a folder in", base);
+  return sq_error_return(L, &f, METHOD);
+}
+
+/* Seconds that only go forward. */
+static int read_clock(lua_State *L) {
+  lua_pushnumber(L, (lua_Number)sq_now() / 1e9);
+  return 1;
+}
+
+/* Whether a task runs: then somebody steps, and others can be spawned. */
+static int in_task(lua_State *L) {
+  lua_pushboolean(L, sq_client_check(L, 1)->state->current != NULL);
+  return 1;
+}
+
+/* ---- the method ------------------------------------------------------- */
+
+static void check_snapshot(lua_State *L, int index) {
+  if (!luaL_testudata(L, index, SQ_SNAPSHOT_INFO) &&
+      !luaL_testudata(L, index, SQ_SNAPSHOT))
+    luaL_error(L, METHOD ": expected a SnapshotInfo or Snapshot, got %s",
+               luaL_typename(L, index));
+  lua_getfield(L, index, "application_type");
+  if (strcmp(lua_tostring(L, -1), "app") != 0)
+    luaL_error(L, METHOD
+               ": a database's snapshot cannot be rehearsed: the "
+               "platform makes no new database of an uploaded one");
+  lua_pop(L, 1);
+}
+
+static void set_number(lua_State *L, int index, const char *name,
+                       double value) {
+  lua_pushnumber(L, value);
+  lua_setfield(L, index, name);
+}
+
+/* Reads the options at `index` and puts their defaults in. */
+static void read_options(lua_State *L, int index) {
+  static const char *const known[] = {"consent",  "keep",   "timeout", "settle",
+                                      "progress", "report", NULL};
+  struct sq_options o = sq_options_take(L, index, METHOD, NULL, true, known);
+  bool given = lua_getfield(L, index, "consent") != LUA_TNIL;
+  lua_pop(L, 1);
+  if (!sq_options_boolean(&o, "consent", false))
+    sq_options_error(&o,
+                     "option 'consent' %s: the copy boots with the original's "
+                     "secrets, and may talk to the same database",
+                     given ? "must be true" : "is missing");
+  sq_options_boolean(&o, "keep", false);
+  set_number(L, index, "timeout",
+             sq_options_number(&o, "timeout", 1800, 0.001, 1e9));
+  set_number(L, index, "settle", sq_options_number(&o, "settle", 5, 0, 1e9));
+  sq_options_function(&o, "progress");
+  lua_setfield(L, index, "progress");
+  int type = lua_getfield(L, index, "report");
+  if (type != LUA_TTABLE && type != LUA_TNIL)
+    sq_options_error(&o, "option 'report' must be a table, got %s",
+                     lua_typename(L, type));
+  lua_pop(L, 1);
+}
+
+static int k_rehearse(lua_State *L, int status, lua_KContext base) {
+  (void)status;
+  return lua_gettop(L) - (int)base;
+}
+
+/* client:rehearse_restore(snapshot, options) */
+static int m_rehearse(lua_State *L) {
+  enum { CLIENT = 1, SNAPSHOT, OPTIONS };
+  sq_client_check(L, CLIENT);
+  check_snapshot(L, SNAPSHOT);
+  read_options(L, OPTIONS);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "squarecloud.rehearsal");
+  lua_call(L, 1, 1);
+  lua_pushvalue(L, CLIENT);
+  lua_pushvalue(L, SNAPSHOT);
+  lua_pushvalue(L, OPTIONS);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_callk(L, 4, LUA_MULTRET, OPTIONS, k_rehearse);
+  return k_rehearse(L, LUA_OK, OPTIONS);
+}
+
+void sq_rehearsal_add(lua_State *L) {
+  static const luaL_Reg parts[] = {{"download", sq_download_within},
+                                   {"make_folder", make_folder},
+                                   {"clock", read_clock},
+                                   {"in_task", in_task},
+                                   {NULL, NULL}};
+  lua_newtable(L);
+  luaL_setfuncs(L, parts, 0);
+  sq_endpoints_add(L, false);
+  lua_pushcclosure(L, m_rehearse, 1);
+  lua_setfield(L, -2, METHOD);
+}

@@ -1,0 +1,273 @@
+-- client:rehearse_restore: a snapshot is downloaded and checked, uploaded as a
+-- new application, watched until it runs, and the copy deleted. The options
+-- come read and complete (csrc/rehearsal.c), `core` has the calls that only
+-- this file makes.
+--
+--   download -> upload -> start -> delete
+--        |        |         |        ^
+--        +--------+---------+--------+   a failed step: what is there goes
+--
+-- Only the application that the upload's own answer names is ever deleted.
+-- Leaving early (a raised error, a cancelled task) runs Run:__close, which
+-- deletes it, too: at once where calls block, else in a task of its own.
+
+local lfs = require "lfs"
+local failure = require "squarecloud.mirror.failure"
+
+local FIRST_LOOK, LAST_LOOK = 0.25, 5 -- seconds between two, doubling
+
+-- What the platform calls an application that has come to its end.
+local ENDED = { exited = true, stopped = true, crashed = true, error = true }
+
+local Run = { __name = "squarecloud.Rehearsal" }
+Run.__index = Run
+
+local function new_run(client, snapshot, options, core)
+  local report = options.report or {}
+  for name in pairs(report) do report[name] = nil end
+  report.seconds, report.deleted = {}, false
+  return setmetatable({ client = client, snapshot = snapshot, core = core,
+    options = options, report = report, in_task = core.in_task(client),
+    deadline = core.clock() + options.timeout,
+    operation = "rehearse_restore " .. failure.show(snapshot.id) }, Run)
+end
+
+function Run:fail(kind, message)
+  return nil, failure.new(kind, message, { operation = self.operation })
+end
+
+-- The seconds left; nil and an error when there are none.
+function Run:left()
+  local left = self.deadline - self.core.clock()
+  if left > 0 then return left end
+  local status = self.report.status
+  return self:fail("timeout", ("not done within %g seconds%s"):format(
+    self.options.timeout, status and ", it is " .. status or ""))
+end
+
+-- Tells the caller; false when he has enough.
+function Run:tell(...)
+  local progress = self.options.progress
+  return not progress or progress(self.doing, ...) ~= false
+end
+
+-- The same as a transfer's progress function.
+function Run:teller()
+  return self.options.progress and function(...) return self:tell(...) end
+end
+
+---------------------------------------------------------------- download
+
+-- The file has no name any more once this has run: what is open stays.
+function Run:clear_folder()
+  local folder = self.folder
+  if not folder then return end
+  self.folder = nil
+  local there, names, state = pcall(lfs.dir, folder)
+  if not there then return end -- somebody else has swept up
+  for name in names, state do
+    if name ~= "." and name ~= ".." then os.remove(folder .. "/" .. name) end
+  end
+  lfs.rmdir(folder)
+end
+
+function Run:download()
+  local err
+  self.folder, err = self.core.make_folder()
+  if not self.folder then return nil, err end
+  local left, late = self:left()
+  if not left then return nil, late end
+  self.zip, err = self.core.download(self.snapshot, { path = self.folder,
+    within = left, progress = self:teller() })
+  self:clear_folder()
+  if not self.zip then return nil, err end
+  self.report.bytes = self.zip.bytes
+  return true
+end
+
+------------------------------------------------------------------ upload
+
+local function is_id(id)
+  return type(id) == "string" and id ~= "" and id ~= "." and id ~= ".."
+    and not id:find "%c"
+end
+
+function Run:upload()
+  local left, late = self:left()
+  if not left then return nil, late end
+  self.uploading = true
+  local answer, err = self.core.upload_app(self.client, {
+    app_id = self.snapshot.id, zip = self.zip, within = left,
+    progress = self:teller() })
+  self.zip:close()
+  local response = answer and answer.response
+  local id = type(response) == "table" and response.id
+  if is_id(id) then self.report.id = id end
+  self.uploading = false -- an interruption before this loses no copy unsaid
+  if not answer then return nil, err end
+  if self.report.id then return true end
+  local nothing, why = self:fail("protocol",
+    "the answer to the upload names no id")
+  why.sent = true
+  return nothing, why
+end
+
+------------------------------------------------------------------- start
+
+-- "running", "ended" or "starting"; nil and an error. A failure that may be
+-- gone at the next look is no news.
+function Run:look()
+  local left, late = self:left()
+  if not left then return nil, late end
+  local answer, err = self.core.app_status(self.client,
+    { app_id = self.report.id, within = left })
+  if not answer then return err.retryable and "unknown" or nil, err end
+  local response = answer.response
+  if type(response) ~= "table" or type(response.running) ~= "boolean" then
+    return self:fail("protocol", "the answer does not say whether it runs")
+  end
+  local status = response.status
+  self.report.status = type(status) == "string" and status
+    or response.running and "running" or "not running"
+  return response.running and "running" or ENDED[status] and "ended"
+    or "starting"
+end
+
+function Run:crashed()
+  return self:fail("server", ("the copy does not run: it started and ended "
+    .. "(%s)"):format(self.report.status))
+end
+
+-- Waits before the next look: ever longer, but not past what is waited for.
+function Run:pause(held)
+  local left, late = self:left()
+  if not left then return nil, late end
+  local wait = math.min(held.pause, left)
+  if held.left > 0 then wait = math.min(wait, held.left) end
+  held.pause = math.min(held.pause * 2, LAST_LOOK)
+  return self.client:sleep(wait)
+end
+
+-- Running, and being at an end, count when they have lasted `settle` seconds;
+-- an end after it ran counts at once.
+function Run:start()
+  local clock, settle = self.core.clock, self.options.settle
+  local held = { left = settle, pause = FIRST_LOOK }
+  while true do
+    if not self:tell() then return self:fail("cancelled", "cancelled") end
+    local state, err = self:look()
+    if not state then return nil, err end
+    if state ~= "unknown" then
+      if state ~= held.state then
+        held.state, held.since, held.pause = state, clock(), FIRST_LOOK
+      end
+      held.left = settle - (clock() - held.since)
+      if state == "running" and held.left <= 0 then return true end
+      if state == "ended" and (held.ran or held.left <= 0) then
+        return self:crashed()
+      end
+      held.ran = held.ran or state == "running"
+    end
+    local ok, why = self:pause(held)
+    if not ok then return nil, why end
+  end
+end
+
+------------------------------------------------------------------ delete
+
+-- Deletes the copy; one that is gone already is fine.
+function Run:delete()
+  local answer, err = self.core.delete_app(self.client, self.report.id)
+  if not answer and err.kind ~= "not_found" then return nil, err end
+  self.report.deleted = true
+  return true
+end
+
+-- Warns of a copy that nobody may be told of otherwise.
+local function new_witness(run)
+  return setmetatable({}, { __close = function()
+    if run.report.deleted then return end
+    warn("squarecloud: ", run.operation, ": the copy ",
+      failure.show(run.report.id), " is still there",
+      run.why and ": " .. tostring(run.why) or "")
+  end })
+end
+
+-- The same for a run that was left: nothing is raised, nobody is asked.
+local function delete_left_behind(run)
+  local witness <close> = new_witness(run) -- luacheck: ignore
+  local ok, gone, why = pcall(run.delete, run)
+  if not ok then
+    run.why = gone
+  elseif not gone then
+    run.why = why
+  end
+end
+
+function Run:__close()
+  self:clear_folder()
+  if self.zip then self.zip:close() end
+  if self.finished or self.report.deleted then return end
+  if not self.report.id then
+    if not self.uploading then return end
+    warn("squarecloud: ", self.operation, ": left while it was uploaded: look "
+      .. "for an application that you do not know")
+  elseif not self.options.keep and not (self.in_task
+    and pcall(self.client.spawn, self.client, delete_left_behind, self)) then
+    delete_left_behind(self)
+  end
+end
+
+------------------------------------------------------------------ report
+
+-- What became of the copy, as the end of a message.
+function Run:fate(err, why)
+  local report = self.report
+  local copy = report.id and "the copy " .. failure.show(report.id)
+  if not copy then
+    return err.sent and "a copy may have been made all the same: look for an "
+      .. "application that you do not know" or "no copy was made"
+  elseif report.deleted then
+    return copy .. " was deleted"
+  elseif self.options.keep then
+    return copy .. " was kept"
+  end
+  return copy .. " is still there" .. (why and why ~= err
+    and " (" .. tostring(why) .. ")" or "")
+end
+
+local STEPS = { "download", "upload", "start" }
+
+-- One step, timed; what it gives.
+function Run:step(name)
+  self.doing = name
+  local begun = self.core.clock()
+  local ok, err = self[name](self)
+  self.report.seconds[name] = self.core.clock() - begun
+  return ok, err
+end
+
+-- True when there is nothing left to delete; nil and an error.
+function Run:put_away(err)
+  if not self.report.id or self.options.keep then return true end
+  if err and err.kind == "closed" then return nil, err end
+  self.doing = "delete"
+  self:tell()
+  return self:step "delete"
+end
+
+return function(client, snapshot, options, core)
+  local run <close> = new_run(client, snapshot, options, core)
+  local ok, err
+  for _, name in ipairs(STEPS) do
+    ok, err = run:step(name)
+    if not ok then break end
+  end
+  local gone, why = run:put_away(err)
+  run.finished = true
+  if ok and gone then return run.report end
+  err = err or why
+  err.message = err.message .. "; " .. run:fate(err, why)
+  err.rehearsal = run.report
+  return nil, err
+end
