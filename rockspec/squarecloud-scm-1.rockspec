@@ -45,6 +45,7 @@ build = {
     ["squarecloud.cli.parser"] = "lua/squarecloud/cli/parser.lua",
     ["squarecloud.cli.prune"] = "lua/squarecloud/cli/prune.lua",
     ["squarecloud.cli.quota"] = "lua/squarecloud/cli/quota.lua",
+    ["squarecloud.cli.rehearse"] = "lua/squarecloud/cli/rehearse.lua",
     ["squarecloud.cli.restore"] = "lua/squarecloud/cli/restore.lua",
     ["squarecloud.cli.session"] = "lua/squarecloud/cli/session.lua",
     ["squarecloud.cli.snapshots"] = "lua/squarecloud/cli/snapshots.lua",

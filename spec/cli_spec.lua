@@ -8,8 +8,8 @@ local command = require "spec.support.command"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
 
-local COMMANDS = { "create", "list", "download", "restore", "sync", "prune",
-  "verify", "quota", "whoami", "completion" }
+local COMMANDS = { "create", "list", "download", "restore", "rehearse", "sync",
+  "prune", "verify", "quota", "whoami", "completion" }
 
 local function lines_of(text)
   local _, count = text:gsub("\n", "")
@@ -105,6 +105,8 @@ describe("squaresnap", function()
         "needs %-%-version%-id or %-%-latest" },
       { "a restore without consent", { "restore", "a", "--latest" },
         "needs %-%-yes; nothing was sent" },
+      { "a rehearsal without consent", { "rehearse", "a", "--latest" },
+        "needs %-%-yes: the copy boots with the original's secrets" },
       { "an unknown check", { "download", "a", "--verify", "half" },
         "must be one of" },
       { "too many segments", { "download", "a", "--segments", "17" },
@@ -248,6 +250,7 @@ describe("squaresnap", function()
     it("nowhere: exit code 4, nothing sent", function()
       for _, words in ipairs { { "list" }, { "create", app }, { "quota" },
         { "restore", app, "--latest", "--yes" }, { "download", app },
+        { "rehearse", app, "--latest", "--yes" },
         { "sync", "--all", "--dir", dir .. "/mirror" } } do
         local result = command.run(s, words, { key = false })
         assert.equal(4, result.code)

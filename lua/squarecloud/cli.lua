@@ -90,10 +90,12 @@ local function explain(err)
   end
   if is_interruption(err) then
     local current = require("squarecloud.cli.session").current
-    local afterwards = AFTERWARDS[current and current.doing] or ""
-    say("interrupted", (afterwards:gsub("%%s", function()
-      return current.again or "the same command again"
-    end)))
+    local doing = current and current.doing
+    local afterwards = type(doing) == "function" and doing()
+      or (AFTERWARDS[doing] or ""):gsub("%%s", function()
+        return current.again or "the same command again"
+      end)
+    say("interrupted", afterwards)
     return INTERRUPTED
   elseif getmetatable(err) and err.broken ~= nil then
     if err.broken then say("cannot write: ", err.broken) end

@@ -199,6 +199,32 @@ holds now. Asks for the id to be typed; without a terminal --yes is needed.]],
       "Make a snapshot of what is there now, and wait for it, before." }
   end)
 
+define("rehearse", "Try a restore out, as a new application.",
+  [[Downloads and checks an application's snapshot, uploads it as a new
+application, waits until that runs, and deletes it. The copy boots with the
+original's secrets and may talk to the same database, send the same messages,
+answer for the same bot: therefore --yes is needed, always.]],
+  "squaresnap rehearse 1d2cdc0d6ebd435c91315c6329d12eab --latest --yes",
+  function(command)
+    command:argument "ID" { convert = id_of "the id", target = "id",
+      description = "Id of an application." }
+    command:mutex(
+      command:option "--version-id" { argname = "V",
+        convert = id_of "--version-id",
+        description = "The snapshot with this version id." },
+      command:flag "--latest" { description = "The newest snapshot." })
+    command:flag "-y --yes" { description = "Boot a copy: I know what it may "
+      .. "talk to." }
+    command:flag "--keep" { description = "Do not delete the copy." }
+    command:option "--timeout" { argname = "S", target = "within",
+      convert = number("--timeout", 0.001, 1e9), description = "Seconds until "
+        .. "it has to run, the transfers included (default 1800)." }
+    command:option "--settle" { argname = "S",
+      convert = number("--settle", 0, 1e9), description = "Seconds that it has "
+        .. "to go on running to count (default 5)." }
+    add_dry_run(command)
+  end)
+
 define("sync", "Download what is not here yet.",
   [[Downloads into a local mirror what the keep rules would keep and the mirror
 does not hold, soonest to expire first; without rules everything. Never removes

@@ -20,7 +20,8 @@ end
 
 --- What an interruption now means to whoever reads its message; `what` is
 -- "transfer" (bytes come; `again` goes on with them, nil: the same command),
--- "change" (something was sent that may be carried out) or nil.
+-- "change" (something was sent that may be carried out), a function that gives
+-- the message's end, or nil.
 function Session:under_way(what, again)
   self.doing, self.again = what, again
 end

@@ -13,9 +13,12 @@ local function encode(text)
   end))
 end
 
+local function base_url(session)
+  return (session.options.base_url or BASE_URL):gsub("/+$", "")
+end
+
 local function resource_url(session, id)
-  local base = (session.options.base_url or BASE_URL):gsub("/+$", "")
-  return ("%s/%s/%s/snapshots"):format(base,
+  return ("%s/%s/%s/snapshots"):format(base_url(session),
     session.options.database and "databases" or "apps", encode(id))
 end
 
@@ -28,6 +31,15 @@ end
 function wire.restore(session, id, snapshot_id, version_id)
   return { method = "POST", url = resource_url(session, id) .. "/restore",
     body = { snapshotId = snapshot_id, versionId = version_id } }
+end
+
+--- The requests of a rehearsal: whose id the second one has is known when the
+-- first one is answered.
+function wire.rehearse(session, keep)
+  local url = base_url(session) .. "/apps"
+  return { { method = "POST", url = url },
+    not keep and { method = "DELETE", url = url .. "/<id of the copy>" }
+      or nil }
 end
 
 --- Shows requests instead of sending them.
