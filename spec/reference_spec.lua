@@ -268,8 +268,7 @@ end)
 describe("every table of options", function()
   local PLACEHOLDERS = { list = {}, remote = {}, here = {}, dir = "x",
     policy = { keep_last = 1 }, when = "1d", from = "2d", to = "1d", days = 1,
-    ram_mb = 1024, bytes = 1, by = "id",
-    snapshot = { id = "a", created_at = 0 } }
+    ram_mb = 1024, bytes = 1, by = "id" }
 
   -- What the function says that it knows.
   local function known_of(call, f, at, object)
@@ -309,7 +308,7 @@ describe("every table of options", function()
     local dir <close> = helpers.tmpdir()
     local client <close> = helpers.client(s)
     local objects = objects_of(client, dir)
-    PLACEHOLDERS.client = client
+    PLACEHOLDERS.client, PLACEHOLDERS.snapshot = client, objects.SnapshotInfo
     for class, object in pairs(objects) do
       for name, f in pairs(pages.methods(all, class_named(class))) do
         check(object[name], f, object)

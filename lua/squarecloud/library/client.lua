@@ -7,6 +7,29 @@
 
 ---@alias squarecloud.AnySnapshot squarecloud.SnapshotInfo|squarecloud.Snapshot
 
+---@class squarecloud.RehearsalOptions
+---@field consent true must be said: the copy boots with the original's
+---secrets, and may talk to the same database
+---@field keep? boolean the copy is left running; default false
+---@field timeout? number seconds until it has to run, transfers included;
+---default 1800
+---@field settle? number seconds that it has to go on running; default 5
+---@field progress? squarecloud.RehearsalProgress false cancels
+---@field report? table is filled as the rehearsal goes
+
+---Is told of each step as it goes on; the last three in transfers only.
+---@alias squarecloud.RehearsalProgress
+---| fun(step: squarecloud.RehearsalStep, done?: integer, total?: integer, bytes_per_second?: number): false?
+
+---@alias squarecloud.RehearsalStep "download"|"upload"|"start"|"delete"
+
+---@class squarecloud.Rehearsal
+---@field id? string the copy's, once the platform has named it
+---@field status? string the platform's last word on it
+---@field bytes? integer of the snapshot
+---@field seconds table<squarecloud.RehearsalStep, number> each step's
+---@field deleted boolean the copy is gone again
+
 ---A client of the platform. Its calls block outside of a task and yield inside
 ---one. What the network, the disk or the platform decides is nil and an error;
 ---wrong use raises. Closed by `<close>`, `close` or the collector.
@@ -78,6 +101,16 @@ function Client:all_snapshots(options) end
 ---@return squarecloud.Response? response
 ---@return squarecloud.Error? err
 function Client:restore_snapshot(options) end
+
+---Tries a restore out: downloads and checks a snapshot, uploads it as a new
+---application, waits until that runs, and deletes it again, also when a step
+---fails. Raises without `consent`, and for a database's snapshot.
+---@param snapshot squarecloud.Snapshot|squarecloud.SnapshotInfo
+---@param options squarecloud.RehearsalOptions
+---@return squarecloud.Rehearsal? report
+---@return squarecloud.Error? err its message ends with what became of the
+---copy; `err.rehearsal` is the report so far
+function Client:rehearse_restore(snapshot, options) end
 
 ---Downloads a snapshot by its address.
 ---@param options squarecloud.UrlDownloadOptions|string or the url

@@ -36,4 +36,6 @@
 ---@field sent boolean a create or restore may have been carried out
 ---@field curl_code? integer libcurl's
 ---@field errno? integer the system's
+---@field rehearsal? squarecloud.Rehearsal of `rehearse_restore`: as far as it
+---came
 ---@operator concat(any): string
