@@ -266,10 +266,10 @@ describe("the README's", function()
 
   it("command that builds a host builds one", function()
     local dir <close> = helpers.tmpdir()
-    local command = readme:match "\n(cc %-std=c11.-)\n```"
+    local build = readme:match "\n(cc %-std=c11.-)\n```"
     host.must(([[cp -R csrc spec/host/host.c spec/host/host.h %s &&
       lua5.4 spec/host/embed.lua >%s/embedded.c && cd %s && %s -O0]])
-      :format(dir, dir, dir, command))
+      :format(dir, dir, dir, build))
     helpers.write_file(dir .. "/x.lua", "print(require('squarecloud').version)")
     assert.matches("^%d+%.%d+%.%d+\n$", host.must(
       ("cd %s && ./host x.lua"):format(dir)))

@@ -1,6 +1,6 @@
 --- Run by LUA_INIT in this process and each lua5.4 that it starts: how the
--- collector goes, by COLLECT: "generational", or "always" (a step with every 256
--- bytes, and the next cycle at once).
+-- collector goes, by COLLECT: "generational", or "always" (a step with every
+-- 256 bytes, and the next cycle at once).
 
 local how = os.getenv "COLLECT"
 
