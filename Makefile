@@ -69,7 +69,7 @@ fuzz:
 	@$(MAKE) tsan SPECS="--script spec/fuzz/api.lua $(SECONDS)"
 
 fuzz-long:
-	@$(MAKE) fuzz SECONDS=800
+	@$(MAKE) fuzz SECONDS=650
 
 # The suite under a tool, or with a collector that is busy: spec/support/under.sh.
 asan: TOOL_CF = -fsanitize=address,undefined -fsanitize-undefined-trap-on-error

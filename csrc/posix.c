@@ -170,7 +170,8 @@ void sq_posix_push(lua_State *L) {
       {"make_folder", make_folder}, {"write_file", write_file},
       {"lock_file", lock_file},     {"terminal_size", terminal_size},
       {"read_some", read_some},     {NULL, NULL}};
-  if (luaL_newmetatable(L, LOCK)) luaL_setfuncs(L, metamethods, 0);
+  luaL_newmetatable(L, LOCK);
+  luaL_setfuncs(L, metamethods, 0);
   lua_pop(L, 1);
   luaL_newlib(L, functions);
 }

@@ -251,8 +251,9 @@ assert(not response and err.kind == "network", err)
 assert(tostring(err):find("network", 1, true) and client:app "a".id == "a")
 assert(client:run(function() return client:sleep(0) end))
 for name, method in pairs { Client = "__gc", Call = "__gc", Engine = "__gc",
-  Task = "__gc", ZipFile = "__gc", Snapshot = "__index", Response = "__index",
-  SnapshotInfo = "__index", Error = "__tostring" } do
+  Task = "__gc", ZipFile = "__gc", Lock = "__gc",
+  Snapshot = "__index", Response = "__index", SnapshotInfo = "__index",
+  Error = "__tostring" } do
   assert(debug.getregistry()["squarecloud." .. name][method], name)
 end
 ]]

@@ -12,7 +12,7 @@ local built
 local function build()
   if built then return end
   local path = folder .. "/failing_shim.so"
-  built = assert(os.execute(("env -u LD_PRELOAD sh -c '${CC:-cc} -std=gnu11"
+  built = assert(os.execute(("sh -c '${CC:-cc} -std=gnu11"
     .. " -O1 -g -fPIC -shared $(pkg-config --cflags lua5.4) -o \"$0\""
     .. " spec/failing/shim.c -ldl' '%s'"):format(path)))
 end
@@ -22,12 +22,11 @@ end
 -- @return what it printed, and its exit code
 function failing.run(script, arguments, environment)
   build()
-  local variables = { ASAN_OPTIONS = "verify_asan_link_order=0:detect_leaks=0" }
+  local variables = { ASAN_OPTIONS = (os.getenv "ASAN_OPTIONS" or "")
+    .. ":verify_asan_link_order=0:detect_leaks=0" }
   for name, value in pairs(environment or {}) do variables[name] = value end
-  -- a sanitizer comes behind the shim, to be called by it
-  local sanitizer = os.getenv "LD_PRELOAD"
+  -- a sanitizer comes behind the shim, and is called by it
   variables.LD_PRELOAD = folder .. "/failing_shim.so"
-    .. (sanitizer and " " .. sanitizer or "")
   local out, err, code = child.run(("package.cpath = %q .. package.cpath "
     .. "local shim = require 'failing_shim' "):format(folder .. "/?.so;")
     .. script, arguments, variables)
