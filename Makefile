@@ -83,6 +83,9 @@ under: all $(PROBES)
 check-gc:
 	@$(MAKE) generational always
 
+check-all:
+	@sh spec/support/all.sh $B/all
+
 docs: all
 	@$(RUN) $(LUA) spec/reference/pages.lua
 
@@ -110,6 +113,6 @@ clean:
 	rm -rf build
 
 -include $(OBJ:.o=.d)
-.PHONY: all deps demo check test lint rock torture peers failing fuzz \
-  fuzz-long asan tsan valgrind generational always under check-gc docs coverage bench builds install dist \
-  env clean
+.PHONY: all deps demo check test lint rock torture peers failing fuzz fuzz-long \
+  asan tsan valgrind generational always under check-gc check-all docs coverage \
+  bench builds install dist env clean
