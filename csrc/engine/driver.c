@@ -159,10 +159,16 @@ static void linger(struct sq_engine *e) {
     if (atomic_load(&e->asked)) return;
 }
 
-/* Until there is something that no caller drives. */
+/* With the lock held, by the driver. */
+static bool is_needed(struct sq_engine *e) {
+  return e->stop || atomic_load(&e->asked) || !sq_list_is_empty(&e->live);
+}
+
+/* Until there is something that no caller drives.  A caller may have handed
+ * over, and have seen the stop, before this thread comes here first. */
 static void rest(struct sq_engine *e) {
   pthread_mutex_lock(&e->lock);
-  if (e->driver == SQ_NETWORK_DRIVES && !atomic_load(&e->asked))
+  if (e->driver == SQ_NETWORK_DRIVES && !is_needed(e))
     e->driver = SQ_NOBODY_DRIVES;
   while (e->driver != SQ_NETWORK_DRIVES) pthread_cond_wait(&e->work, &e->lock);
   pthread_mutex_unlock(&e->lock);
@@ -251,7 +257,7 @@ static bool become_caller(struct sq_engine *e) {
 
 static void hand_over(struct sq_engine *e) {
   pthread_mutex_lock(&e->lock);
-  bool left = e->stop || atomic_load(&e->asked) || !sq_list_is_empty(&e->live);
+  bool left = is_needed(e);
   e->driver = left ? SQ_NETWORK_DRIVES : SQ_NOBODY_DRIVES;
   pthread_mutex_unlock(&e->lock);
   if (left) pthread_cond_signal(&e->work);
