@@ -30,7 +30,7 @@ void sq_engine_unref(struct sq_engine *e) {
 /* ---- start and end ---------------------------------------------------- */
 
 bool sq_engine_is_foreign(const struct sq_engine *e) {
-  return e->owner != getpid();
+  return e->owner != sq_process_number();
 }
 
 /* Sets libcurl up here, and not with the first request, since it takes some
@@ -46,7 +46,7 @@ struct sq_engine *sq_engine_new(struct sq_failure *f) {
     return NULL;
   }
   e->refs = 1;
-  e->owner = getpid();
+  e->owner = sq_process_number();
   pthread_mutex_init(&e->lock, NULL);
   pthread_cond_init(&e->work, NULL);
   pthread_mutex_init(&e->wire_lock, NULL);
@@ -56,7 +56,7 @@ struct sq_engine *sq_engine_new(struct sq_failure *f) {
   sq_list_init(&e->live);
   sq_list_init(&e->waiting);
   e->random =
-      (uint64_t)sq_now() ^ (uint64_t)(uintptr_t)e ^ ((uint64_t)e->owner << 32);
+      (uint64_t)sq_now() ^ (uint64_t)(uintptr_t)e ^ ((uint64_t)getpid() << 32);
   return e;
 }
 

@@ -11,7 +11,6 @@
 #include "engine.h"
 
 #include <pthread.h>
-#include <sys/types.h>
 
 #include "op.h"
 
@@ -27,7 +26,7 @@ enum sq_driver {
 
 struct sq_engine {
   atomic_int refs;
-  pid_t owner;
+  unsigned owner;         /* sq_process_number() */
   int readable, writable; /* one eventfd, or the ends of a pipe */
 
   pthread_mutex_t lock;
@@ -89,6 +88,9 @@ void sq_engine_stop(struct sq_engine *e);
 /* process.c.  Before the first engine: the process's end and its forks are
  * looked after. */
 void sq_process_prepare(void);
+
+/* Another one after every fork, once prepared. */
+unsigned sq_process_number(void);
 
 /* Before an engine is started, and once it is or will not be: ends and forks
  * of the process wait meanwhile.  Enter sets libcurl up; false with `f` when

@@ -11,6 +11,8 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "../base/clock.h"
 #include "transfer.h"
@@ -28,6 +30,37 @@ static struct {
 } process = {.lock = PTHREAD_MUTEX_INITIALIZER,
              .once = PTHREAD_ONCE_INIT,
              .libcurl_once = PTHREAD_ONCE_INIT};
+
+/* ---- who we are ------------------------------------------------------- */
+
+/* A number in a page that the kernel empties in the child of every fork, be it
+ * one that runs no handlers: to look costs nothing, and getpid is a system
+ * call.  Null where there is no such page. */
+static atomic_uint *number;
+static atomic_uint numbers; /* given so far, by our forebears too */
+
+static void make_page(void) {
+#if defined(MADV_WIPEONFORK)
+  size_t size = (size_t)sysconf(_SC_PAGESIZE);
+  void *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return;
+  if (madvise(page, size, MADV_WIPEONFORK) == 0)
+    number = page;
+  else
+    munmap(page, size);
+#endif
+}
+
+unsigned sq_process_number(void) {
+  if (!number) return (unsigned)getpid();
+  unsigned mine = atomic_load(number);
+  if (mine) return mine;
+  unsigned fresh = atomic_fetch_add(&numbers, 1) + 1;
+  return atomic_compare_exchange_strong(number, &mine, fresh) ? fresh : mine;
+}
+
+/* ---- its end, its forks ----------------------------------------------- */
 
 /* With the lock held.  Not for ever: whoever exits from a signal's handler may
  * be the one that is busy. */
@@ -91,6 +124,7 @@ static void in_child(void) {
 static void set_up(void) {
   sq_list_init(&process.list);
   init_fewer();
+  make_page();
   sq_wire_prepare();
   if (atexit(at_exit) != 0) process.over = true;
   pthread_atfork(before_fork, in_parent, in_child);
