@@ -222,8 +222,6 @@ static size_t secret_name(const char *p, const char *end) {
       "awsaccesskeyid=",      "awsaccesskeyid>",    "signature=",
       "signature>",           "signatureprovided>", "x-amz-credential=",
       "x-amz-security-token="};
-  char first = lower(*p);
-  if (first != 'a' && first != 's' && first != 'x') return 0;
   for (size_t i = 0; i < SQ_COUNT(names); i++)
     if (starts_with(p, end, names[i])) return strlen(names[i]);
   return 0;
@@ -269,10 +267,17 @@ static void hide_value(struct text *in, struct shown *out, size_t length,
 
 /* ==} */
 
+/* Whether a secret's name may begin with `c`. */
+static bool is_telling(char c) {
+  c = lower(c);
+  return c == 'a' || c == 's' || c == 'x';
+}
+
 static void show(struct text in, struct shown *out) {
   while (in.p < in.end && !out->cut) {
-    size_t named = secret_name(in.p, in.end);
-    size_t header = authorization_name(in.p, in.end);
+    bool telling = is_telling(*in.p);
+    size_t named = telling ? secret_name(in.p, in.end) : 0;
+    size_t header = telling ? authorization_name(in.p, in.end) : 0;
     bool query = *in.p == '?';
     if (named > 0)
       hide_value(&in, out, named, false);

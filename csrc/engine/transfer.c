@@ -331,8 +331,10 @@ static bool set_headers(struct sq_transfer *t,
     ok = add_header(t, "Accept-Encoding: identity");
     if (ok && o->if_range) ok = add_field(t, "If-Range", o->if_range);
   }
-  if (ok && !o->body && !o->file) ok = add_header(t, "Content-Type:");
-  ok = ok && add_header(t, "Expect:");
+  if (ok && strcmp(o->method, "POST") == 0) {
+    if (!o->body && !o->file) ok = add_header(t, "Content-Type:");
+    ok = ok && add_header(t, "Expect:");
+  }
   if (ok) curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
   return ok;
 }
