@@ -265,7 +265,7 @@ static void hand_over(struct sq_engine *e) {
 
 bool sq_engine_drive(struct sq_engine *e) {
   sigset_t old;
-  if (!become_caller(e)) return false;
+  if (sq_engine_is_foreign(e) || !become_caller(e)) return false;
   int64_t end = sq_now() + MOMENT;
   block_signals(&old);
   pthread_mutex_lock(&e->step_lock);

@@ -57,12 +57,13 @@ static void wake_reader(struct sq_engine *e) {
   atomic_fetch_add(&e->written, 1);
 }
 
+/* Two signals may lie in a pipe, one that was late and the next. */
 static void drain(struct sq_engine *e) {
-  uint64_t count;
+  uint64_t counts[16];
   unsigned written = atomic_load(&e->written);
   if (written == e->drained && written == atomic_load(&e->claimed)) return;
   e->drained = written;
-  while (read(e->readable, &count, sizeof count) < 0 && errno == EINTR)
+  while (read(e->readable, counts, sizeof counts) < 0 && errno == EINTR)
     ;
 }
 

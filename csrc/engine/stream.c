@@ -225,8 +225,13 @@ static void end_of_body(struct stream *s, const struct sq_failure *transport) {
                      s->got);
   }
   if (s->failure.kind == SQ_OK) flush(s);
-  if (s->unproven && s->failure.kind != SQ_OK && s->grant.length < 0) {
-    sq_download_restart(d, &s->failure); /* there may be more of it */
+  /* a body that ended before its fourth byte, of unknown length: there may be
+   * more of it, but a part does not make way for that */
+  bool cut = s->unproven && f.kind == SQ_OK && s->grant.length < 0;
+  bool has_part = sq_pieces_done(&d->pieces) > 0;
+  if (cut) s->failure.retryable = has_part;
+  if (cut && !has_part) {
+    sq_download_restart(d, &s->failure);
   } else if (s->failure.kind != SQ_OK) {
     sq_download_stream_failed(s, &s->failure);
   } else if (s->satisfied || (f.kind == SQ_OK && s->got == s->grant.length &&
@@ -350,7 +355,7 @@ void sq_stream_start(struct stream *s) {
 void sq_stream_drop(struct stream *s) {
   /* what a kept connection brought is kept; a failure to write it is not
    * worth another one */
-  if (s->transfer && s->judged && s->failure.kind == SQ_OK &&
+  if (s->transfer && s->judged && !s->unproven && s->failure.kind == SQ_OK &&
       (s->grant.verdict == SQ_VERDICT_TAKE ||
        s->grant.verdict == SQ_VERDICT_WHOLE) &&
       !s->download->holding)

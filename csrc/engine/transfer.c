@@ -97,8 +97,12 @@ static CURL *take_handle(struct sq_wire *w) {
   return w->idle_count > 0 ? w->idle[--w->idle_count] : curl_easy_init();
 }
 
+/* A reset leaves the number of the last system error, which would be taken for
+ * the next exchange's. */
 static void give_handle(struct sq_wire *w, CURL *easy) {
-  if (w->idle_count == HANDLES_KEPT) {
+  long os_errno = 0;
+  curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
+  if (w->idle_count == HANDLES_KEPT || os_errno != 0) {
     curl_easy_cleanup(easy);
     return;
   }

@@ -1,0 +1,75 @@
+--- A progress or trace function that forks, in a child that goes on: the call
+-- that it came from raises there. It hung instead, inside run, and where a
+-- caller was about to drive its own request.
+
+local downloads = require "spec.support.downloads"
+local helpers = require "spec.support.helpers"
+local lifetimes = require "spec.support.lifetimes"
+local server = require "spec.support.server"
+
+local HEAD = lifetimes.PROLOGUE .. [[
+local pid
+local function once() if not pid then pid = probe.fork() end end
+local function check(f)
+  local ok, why = pcall(f)
+  if pid == 0 then
+    os.exit(not ok and tostring(why):find("not usable after fork", 1, true)
+      and 0 or 1)
+  end
+  local how, code = probe.wait(pid, 5)
+  if not how then probe.kill(pid, 9) end
+  print(ok or why, how, code)
+end
+]]
+
+local SCRIPTS = {
+  ["a trace function, before the next request"] = [[
+    local armed
+    local traced = new_client { trace = function()
+      if armed then once() end
+    end }
+    traced:spawn(traced.account, traced)
+    probe.wait(probe.pid(), 0.3) -- it has come, and is not taken
+    armed = true
+    check(function() assert(client:account()) end)
+  ]],
+  ["a progress function, inside run"] = [[
+    check(function()
+      client:run(function()
+        assert(client:download { url = os.getenv "URL", path = dir,
+          progress = once })
+      end)
+    end)
+  ]],
+  ["a trace function, inside run"] = [[
+    local traced = new_client { trace = once }
+    check(function()
+      traced:run(function()
+        assert(traced:download { url = os.getenv "URL", path = dir })
+      end)
+    end)
+  ]],
+}
+
+describe("a fork in", function()
+  local s, dir
+  before_each(function()
+    s = server.shared()
+    dir = helpers.tmpdir()
+  end)
+  after_each(function()
+    s:reset()
+    helpers.remove(dir.path)
+  end)
+
+  for name, script in pairs(SCRIPTS) do
+    it(name, function()
+      local url = s:put_file("d.zip", downloads.archive(512))
+      s:configure { limit_rate = 1000000 }
+      local out, err = lifetimes.run(HEAD .. script,
+        lifetimes.arguments(s, dir), { URL = url })
+      assert.equal("", err)
+      assert.equal("true\texit\t0\n", out)
+    end)
+  end
+end)
