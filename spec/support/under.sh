@@ -97,10 +97,12 @@ for word in "$@"; do
   esac
 done
 
-# Not here: what runs no C of ours, or a build of its own; nor, since its start
-# takes seconds there, the command under valgrind, many times a spec.
+# Not here: what runs no C of ours, or a build of its own.  Under valgrind, not
+# the command, whose start takes seconds, many times a spec; nor what puts an
+# allocator of its own before the C library's, as valgrind does.
 elsewhere='/(layers|retention|rock|server)_spec\.lua$'
-[ "$tool" != valgrind ] || elsewhere="$elsewhere|^spec/(cli|progress)[/_]"
+[ "$tool" != valgrind ] ||
+  elsewhere="$elsewhere|^spec/(cli|progress)[/_]|/(failing|short_memory)_spec"
 
 # shellcheck disable=SC2086
 for file in $(find ${roots:-spec} -name '*_spec.lua' | grep -vE "$elsewhere" |
