@@ -28,7 +28,14 @@
 void sq_download_work(struct download *d, enum sq_crew_name crew,
                       void (*run)(struct sq_op *)) {
   sq_failure_clear(&d->job_failure);
+  d->op.job.last = false;
   sq_op_work(&d->op, crew, run);
+}
+
+void sq_download_keep(struct download *d, void (*run)(struct sq_op *)) {
+  sq_failure_clear(&d->job_failure);
+  d->op.job.last = true;
+  sq_op_work(&d->op, SQ_FILE_CREW, run);
 }
 
 static bool is_cancelled(struct download *d) {
@@ -286,8 +293,7 @@ void sq_download_fail(struct download *d, const struct sq_failure *f) {
     sq_fetch_fill_record(d);
   else
     d->record.pieces.count = 0;
-  d->op.job.last = true;
-  sq_download_work(d, SQ_FILE_CREW, park_job);
+  sq_download_keep(d, park_job);
 }
 
 static void cancel(struct sq_op *op) {

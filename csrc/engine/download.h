@@ -142,6 +142,9 @@ static inline struct download *sq_download_of(struct sq_op *op) {
 /* Sends a job, whose failure will be job_failure. */
 void sq_download_work(struct download *d, enum sq_crew_name crew,
                       void (*run)(struct sq_op *));
+/* The same, for the file thread, and done even when the engine ends: what
+ * keeps the bytes for the next call. */
+void sq_download_keep(struct download *d, void (*run)(struct sq_op *op));
 /* All bytes are there. */
 void sq_download_sync(struct download *d);
 void sq_download_fail(struct download *d, const struct sq_failure *f);

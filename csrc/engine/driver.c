@@ -236,14 +236,24 @@ static void block_signals(sigset_t *old) {
   pthread_sigmask(SIG_SETMASK, &all, old);
 }
 
-static void unblock_signals(const sigset_t *old) {
-  sigset_t pipe, pending;
-  int number;
+/* Takes a pending SIGPIPE, without waiting for one. */
+static void take_pipe_signal(void) {
+  sigset_t pipe;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
-  if (!sigismember(old, SIGPIPE) && sigpending(&pending) == 0 &&
-      sigismember(&pending, SIGPIPE))
+#if defined(__APPLE__)
+  sigset_t pending;
+  int number;
+  if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
     sigwait(&pipe, &number);
+#else
+  static const struct timespec now = {0, 0};
+  (void)sigtimedwait(&pipe, NULL, &now);
+#endif
+}
+
+static void unblock_signals(const sigset_t *old) {
+  if (!sigismember(old, SIGPIPE)) take_pipe_signal();
   pthread_sigmask(SIG_SETMASK, old, NULL);
 }
 

@@ -74,7 +74,7 @@ static void record_sometimes(struct download *d, int64_t now) {
   d->recorded = done;
   d->recorded_at = now;
   sq_fetch_fill_record(d);
-  sq_download_work(d, SQ_FILE_CREW, record_job);
+  sq_download_keep(d, record_job);
 }
 
 void sq_download_sized(struct download *d) { hold(d); }
