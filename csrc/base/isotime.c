@@ -105,10 +105,13 @@ static bool take_digits(struct cursor *in, int width, int *value) {
 
 /* One character out of `set`. */
 static bool take_one(struct cursor *in, const char *set) {
-  if (in->p == in->end || *in->p == '\0' || strchr(set, *in->p) == NULL)
-    return false;
-  in->p++;
-  return true;
+  if (in->p == in->end) return false;
+  for (; *set != '\0'; set++) {
+    if (*in->p != *set) continue;
+    in->p++;
+    return true;
+  }
+  return false;
 }
 
 /* A word, whatever its case. */
