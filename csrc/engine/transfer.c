@@ -29,16 +29,25 @@
 
 enum { BUFFER_BYTES = 64 * 1024, CONNECTIONS_KEPT = 64, HANDLES_KEPT = 8 };
 
+/* An easy handle that waits for its next exchange: reset (`setting` 0), or as
+ * the last one with this setting left it. */
+struct idle {
+  CURL *easy;
+  uint64_t setting;
+};
+
 struct sq_wire {
   CURLM *multi;
-  CURL *idle[HANDLES_KEPT];
+  struct idle idle[HANDLES_KEPT];
   int idle_count;
 };
 
 struct sq_transfer {
   struct sq_wire *wire;
   CURL *easy;
-  bool moving; /* the multi handle has it */
+  uint64_t setting; /* what set_common sets, told apart; 0: not to be kept */
+  bool moving;      /* the multi handle has it */
+  bool ended_well;
   struct curl_slist *headers;
   curl_mime *form; /* of a file that is sent; else null */
   struct sq_handlers handlers;
@@ -88,26 +97,44 @@ struct sq_wire *sq_wire_new(void) {
 }
 
 void sq_wire_free(struct sq_wire *w) {
-  while (w->idle_count > 0) curl_easy_cleanup(w->idle[--w->idle_count]);
+  while (w->idle_count > 0) curl_easy_cleanup(w->idle[--w->idle_count].easy);
   curl_multi_cleanup(w->multi);
   free(w);
 }
 
-static CURL *take_handle(struct sq_wire *w) {
-  return w->idle_count > 0 ? w->idle[--w->idle_count] : curl_easy_init();
+/* True when the transfer's handle is set already, but for what is its own. */
+static bool take_handle(struct sq_wire *w, struct sq_transfer *t) {
+  int i = w->idle_count - 1;
+  while (i > 0 && w->idle[i].setting != t->setting) i--;
+  if (i < 0) {
+    t->easy = curl_easy_init();
+    return false;
+  }
+  struct idle found = w->idle[i];
+  w->idle[i] = w->idle[--w->idle_count];
+  t->easy = found.easy;
+  if (found.setting != 0 && found.setting == t->setting) return true;
+  curl_easy_reset(t->easy);
+  return false;
 }
 
-/* A reset leaves the number of the last system error, which would be taken for
- * the next exchange's. */
-static void give_handle(struct sq_wire *w, CURL *easy) {
+/* What points into the transfer is unset.  A reset leaves the number of the
+ * last system error, which would be taken for the next exchange's. */
+static void give_handle(struct sq_wire *w, struct sq_transfer *t) {
   long os_errno = 0;
-  curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os_errno);
+  curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
   if (w->idle_count == HANDLES_KEPT || os_errno != 0) {
-    curl_easy_cleanup(easy);
+    curl_easy_cleanup(t->easy);
     return;
   }
-  curl_easy_reset(easy);
-  w->idle[w->idle_count++] = easy;
+  if (t->ended_well && t->setting) {
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, NULL);
+    curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL);
+  } else {
+    t->setting = 0;
+    curl_easy_reset(t->easy);
+  }
+  w->idle[w->idle_count++] = (struct idle){t->easy, t->setting};
 }
 
 void sq_wire_wakeup(struct sq_wire *w) { curl_multi_wakeup(w->multi); }
@@ -198,6 +225,7 @@ void sq_wire_run(struct sq_wire *w) {
     curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
     curl_multi_remove_handle(w->multi, t->easy);
     t->moving = false;
+    t->ended_well = rc == CURLE_OK;
     explain(t, rc, &f);
     t->handlers.end(t->context, &f);
   }
@@ -396,11 +424,11 @@ static void set_callbacks(struct sq_transfer *t) {
   curl_easy_setopt(c, CURLOPT_PRIVATE, t);
 }
 
+/* The same for every GET of the API with a profile: see setting_of. */
 static void set_common(struct sq_transfer *t,
                        const struct sq_transfer_options *o) {
   CURL *c = t->easy;
   const struct sq_profile_options *p = o->profile;
-  set_text(t, CURLOPT_URL, o->url);
   set_text(t, CURLOPT_USERAGENT, p->user_agent);
   set_long(c, CURLOPT_NOSIGNAL, 1);
   set_long(c, CURLOPT_NOPROGRESS, 1);
@@ -408,13 +436,24 @@ static void set_common(struct sq_transfer *t,
   set_long(c, CURLOPT_TCP_KEEPALIVE, 1);
   set_long(c, CURLOPT_NETRC, CURL_NETRC_IGNORED);
   set_long(c, CURLOPT_CONNECTTIMEOUT_MS, milliseconds(p->connect_timeout));
-  set_long(c, CURLOPT_TIMEOUT_MS, milliseconds(o->timeout));
 #if LIBCURL_VERSION_NUM >= 0x075700 /* 7.87 */
   set_long(c, CURLOPT_QUICK_EXIT, 1);
 #endif
   set_protocols(t);
   set_proxy(t, p);
   set_tls(t, p);
+}
+
+static uint64_t setting_of(const struct sq_transfer *t,
+                           const struct sq_transfer_options *o) {
+  bool kept = o->api && strcmp(o->method, "GET") == 0;
+  return kept ? o->profile->id * 2 + t->loopback_only : 0;
+}
+
+static void set_own(struct sq_transfer *t,
+                    const struct sq_transfer_options *o) {
+  set_text(t, CURLOPT_URL, o->url);
+  set_long(t->easy, CURLOPT_TIMEOUT_MS, milliseconds(o->timeout));
   set_callbacks(t);
 }
 
@@ -474,10 +513,13 @@ struct sq_transfer *sq_transfer_new(struct sq_wire *w,
   t->active_at = sq_now();
   t->loopback_only = sq_address_is_http(options->url);
   sq_head_clear(&t->head);
-  t->easy = take_handle(w);
+  t->setting = setting_of(t, options);
+  bool is_set = take_handle(w, t);
   if (!t->easy || !set_headers(t, options)) goto no_memory;
-  set_common(t, options);
-  if (!set_method(t, options) || t->no_memory) goto no_memory;
+  set_own(t, options);
+  if (!is_set) set_common(t, options);
+  if (!is_set && !set_method(t, options)) goto no_memory;
+  if (t->no_memory) goto no_memory;
   if (curl_multi_add_handle(w->multi, t->easy) != CURLM_OK) goto no_memory;
   t->moving = true;
   return t;
@@ -490,7 +532,7 @@ no_memory:
 void sq_transfer_free(struct sq_transfer *t) {
   if (!t) return;
   if (t->moving) curl_multi_remove_handle(t->wire->multi, t->easy);
-  if (t->easy) give_handle(t->wire, t->easy);
+  if (t->easy) give_handle(t->wire, t);
   curl_mime_free(t->form);
   curl_slist_free_all(t->headers);
   free(t);
