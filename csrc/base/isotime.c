@@ -116,6 +116,7 @@ static bool take_one(struct cursor *in, const char *set) {
 
 /* A word, whatever its case. */
 static bool take_word(struct cursor *in, const char *word) {
+  if (in->p == in->end || lower(*in->p) != lower(*word)) return false;
   size_t n = strlen(word);
   if ((size_t)(in->end - in->p) < n) return false;
   for (size_t i = 0; i < n; i++)

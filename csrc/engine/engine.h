@@ -159,7 +159,7 @@ const struct sq_failure *sq_op_failure(const struct sq_op *op);
 /* An API request.  Strings are copied. */
 struct sq_request_options {
   const char *operation; /* for trace: "snapshot a1" */
-  const char *method;    /* "GET", "POST" or "DELETE" */
+  const char *method;    /* "GET", "POST" or "DELETE"; not copied */
   const char *url;
   const char *body; /* JSON, or null */
   size_t body_size;

@@ -24,7 +24,8 @@
 
 struct request {
   struct sq_op op;
-  char *operation, *method, *url, *body_text;
+  const char *method;
+  char *operation, *url, *body_text;
   size_t body_size;
   struct sq_zip *file; /* null: none is sent */
   int64_t file_sent;   /* of its bytes */
@@ -268,7 +269,6 @@ static void destroy(struct sq_op *op) {
   sq_buf_free(&r->body);
   sq_zip_release(r->file);
   free(r->operation);
-  free(r->method);
   free(r->url);
   free(r->body_text);
 }
@@ -299,7 +299,7 @@ struct sq_op *sq_request_new(struct sq_profile *p,
   if (!r) return NULL;
   sq_op_init(&r->op, options->file ? &upload_class : &request_class, p);
   r->operation = sq_strdup(options->operation);
-  r->method = sq_strdup(options->method);
+  r->method = options->method;
   r->url = sq_strdup(options->url);
   r->body_text = sq_strdup(options->body);
   r->body_size = options->body_size;
@@ -307,8 +307,7 @@ struct sq_op *sq_request_new(struct sq_profile *p,
   r->file = options->file;
   if (r->file) sq_zip_retain(r->file);
   r->post = strcmp(options->method, "POST") == 0;
-  if (r->operation && r->method && r->url && (r->body_text || !options->body))
-    return &r->op;
+  if (r->operation && r->url && (r->body_text || !options->body)) return &r->op;
   sq_op_unref(&r->op);
   return NULL;
 }

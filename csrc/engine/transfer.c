@@ -34,6 +34,7 @@ enum { BUFFER_BYTES = 64 * 1024, CONNECTIONS_KEPT = 64, HANDLES_KEPT = 8 };
 struct idle {
   CURL *easy;
   uint64_t setting;
+  struct curl_slist *headers; /* that go with the setting */
 };
 
 struct sq_wire {
@@ -97,7 +98,11 @@ struct sq_wire *sq_wire_new(void) {
 }
 
 void sq_wire_free(struct sq_wire *w) {
-  while (w->idle_count > 0) curl_easy_cleanup(w->idle[--w->idle_count].easy);
+  while (w->idle_count > 0) {
+    struct idle *idle = &w->idle[--w->idle_count];
+    curl_easy_cleanup(idle->easy);
+    curl_slist_free_all(idle->headers);
+  }
   curl_multi_cleanup(w->multi);
   free(w);
 }
@@ -113,14 +118,19 @@ static bool take_handle(struct sq_wire *w, struct sq_transfer *t) {
   struct idle found = w->idle[i];
   w->idle[i] = w->idle[--w->idle_count];
   t->easy = found.easy;
-  if (found.setting != 0 && found.setting == t->setting) return true;
+  if (found.setting != 0 && found.setting == t->setting) {
+    t->headers = found.headers;
+    return true;
+  }
   curl_easy_reset(t->easy);
+  curl_slist_free_all(found.headers);
   return false;
 }
 
-/* What points into the transfer is unset.  A reset leaves the number of the
- * last system error, which would be taken for the next exchange's. */
+/* A reset leaves the number of the last system error, which would be taken for
+ * the next exchange's. */
 static void give_handle(struct sq_wire *w, struct sq_transfer *t) {
+  struct idle idle = {t->easy, 0, NULL};
   long os_errno = 0;
   curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
   if (w->idle_count == HANDLES_KEPT || os_errno != 0) {
@@ -128,13 +138,14 @@ static void give_handle(struct sq_wire *w, struct sq_transfer *t) {
     return;
   }
   if (t->ended_well && t->setting) {
-    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, NULL);
-    curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL);
+    curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL); /* the transfer's */
+    idle.setting = t->setting;
+    idle.headers = t->headers;
+    t->headers = NULL;
   } else {
-    t->setting = 0;
     curl_easy_reset(t->easy);
   }
-  w->idle[w->idle_count++] = (struct idle){t->easy, t->setting};
+  w->idle[w->idle_count++] = idle;
 }
 
 void sq_wire_wakeup(struct sq_wire *w) { curl_multi_wakeup(w->multi); }
@@ -515,10 +526,12 @@ struct sq_transfer *sq_transfer_new(struct sq_wire *w,
   sq_head_clear(&t->head);
   t->setting = setting_of(t, options);
   bool is_set = take_handle(w, t);
-  if (!t->easy || !set_headers(t, options)) goto no_memory;
+  if (!t->easy) goto no_memory;
   set_own(t, options);
-  if (!is_set) set_common(t, options);
-  if (!is_set && !set_method(t, options)) goto no_memory;
+  if (!is_set) {
+    set_common(t, options);
+    if (!set_headers(t, options) || !set_method(t, options)) goto no_memory;
+  }
   if (t->no_memory) goto no_memory;
   if (curl_multi_add_handle(w->multi, t->easy) != CURLM_OK) goto no_memory;
   t->moving = true;
