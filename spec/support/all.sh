@@ -21,8 +21,8 @@ lane() { for target; do check "$target"; done; }
 begin=$(date +%s)
 for what in "" lint fuzz; do sh spec/support/deps.sh $what; done
 make -s all
-lane test lint asan failing builds dist &
-lane tsan valgrind generational always coverage rock peers
+lane test lint asan failing builds coverage dist rock peers &
+lane tsan valgrind generational always
 wait
 lane torture fuzz # the first wants the disk, the second what both lanes built
 failed=$(grep -c FAILED "$folder/summary" || true)
