@@ -11,6 +11,7 @@ local CANNOT = {
   ["threads in a forked child"] = {
     tsan = "it dies of a thread whose id one of the parent's had",
   },
+  ["a missing TMPDIR"] = { valgrind = "it wants one itself" },
   ["the memory used"] = { asan = OWN, tsan = OWN, valgrind = OWN },
 }
 
