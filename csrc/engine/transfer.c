@@ -500,6 +500,7 @@ static bool set_method(struct sq_transfer *t,
     /* libcurl sends a request again by itself when a kept connection turns
      * out dead; a create or a restore may have been carried out by then */
     set_long(c, CURLOPT_FRESH_CONNECT, 1);
+    set_long(c, CURLOPT_FORBID_REUSE, 1); /* nor keep one more for each */
     set_long(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
   } else if (o->api) {
     set_long(c, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
