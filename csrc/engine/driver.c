@@ -5,12 +5,12 @@
  * the transfers as far as they go) and to sleep on the wire between them.  One
  * thread drives at a time, `driver`:
  *
- *   SQ_NETWORK_DRIVES   the network thread, while anything is under way
- *   SQ_NOBODY_DRIVES    nothing is; the network thread rests
- *   SQ_CALLER_WILL  a caller that blocks has submitted a request and comes at
- *                once to drive it; the network thread rests on
- *   SQ_CALLER_DRIVES    it drives, for a moment at most; what is not over by
- * then is the network thread's
+ *   SQ_NETWORK_DRIVES  the network thread, while anything is under way
+ *   SQ_NOBODY_DRIVES   nothing is; the network thread rests
+ *   SQ_CALLER_WILL     a caller that blocks has submitted a request and comes
+ *                      at once to drive it; the network thread rests on
+ *   SQ_CALLER_DRIVES   it drives, for a moment at most; what is not over by
+ *                      then is the network thread's
  *
  * So a short request costs no switch between threads, which takes longer than
  * a server near by.  Everything that an operation's steps touch is the

@@ -3,10 +3,11 @@
  *
  * A transfer owns its easy handle, its form, its header list and its error
  * buffer, and gives them up in that order, since libcurl points at the others
- * until the handle is reset or gone.  The wire keeps a few handles, reset,
- * since to make one costs more than a request.  What libcurl may not send,
- * follow or trust is said in set_common; nothing else in the project sets a
- * libcurl option.
+ * until the handle is reset or gone.  The wire keeps a few handles, since to
+ * make one costs more than a request: reset, or, after a read of the API, set
+ * as they are and with their headers.  What libcurl may not send, follow or
+ * trust is said in set_common; nothing else in the project sets a libcurl
+ * option.
  */
 #include "transfer.h"
 
