@@ -10,15 +10,25 @@ enum { DEPTH_MAX = 128 };
 
 static const char decode_key, encode_key;
 
+/* Loaded already, it needs no `require`, which hosts take away. */
+static void push_cjson(lua_State *L) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  bool is_loaded = lua_getfield(L, -1, "cjson") == LUA_TTABLE;
+  lua_remove(L, -2);
+  if (is_loaded) return;
+  lua_pop(L, 1);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "cjson");
+  lua_call(L, 1, 1);
+}
+
 void sq_json_setup(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &encode_key) == LUA_TFUNCTION) {
     lua_pop(L, 1);
     return;
   }
   lua_pop(L, 1);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "cjson");
-  lua_call(L, 1, 1);
+  push_cjson(L);
   lua_getfield(L, -1, "new");
   lua_call(L, 0, 1); /* stack: cjson, instance */
   lua_getfield(L, -1, "decode_max_depth");

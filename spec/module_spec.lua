@@ -12,6 +12,46 @@ describe("the module", function()
       assert.equal(core[name], square[name])
     end
     assert.is_nil(square.something)
+    assert.is_nil(square[0 / 0])
+  end)
+
+  it("loads what is in C when it is first used, or counted out", function()
+    for _, use in ipairs { "Client", "open_zip", "version", "all" } do
+      local out, err = child.run([[
+        local square, use = require "squarecloud", ...
+        assert(not package.loaded["squarecloud.core"])
+        local names = {}
+        if use == "all" then
+          for name in pairs(square) do names[#names + 1] = name end
+          table.sort(names)
+        else
+          names[1] = square[use] and use
+        end
+        assert(package.loaded["squarecloud.core"])
+        print(table.concat(names, " "))
+      ]], { use })
+      assert.equal(use == "all" and "Client open_zip version\n" or use .. "\n",
+        out, err)
+    end
+  end)
+
+  it("loads what is in C though `require` was taken away", function()
+    local out, err = child.run [[
+      local square = require "squarecloud"
+      require = nil
+      print(type(square.Client))
+    ]]
+    assert.equal("function\n", out, err)
+  end)
+
+  it("says then that the part is missing, in the loader's words", function()
+    local out, err = child.run [[
+      local square = require "squarecloud"
+      package.cpath = ""
+      print(pcall(function() return square.Client end))
+    ]]
+    assert.matches("^false\t[^\n]*module 'squarecloud.core' not found", out,
+      1, nil, err)
   end)
 
   it("tells the libraries that it runs on", function()
@@ -36,12 +76,12 @@ describe("the module", function()
   it("says so when it can have no descriptor", function()
     local out, err = child.run [[
       local square = require "squarecloud"
-      local held = {}
+      local Client, held = square.Client, {}
       repeat
         local file = io.open "/dev/null"
         held[#held + 1] = file
       until not file
-      local ok, why = pcall(square.Client, "key")
+      local ok, why = pcall(Client, "key")
       for _, file in ipairs(held) do file:close() end
       print(ok, why.kind, why.errno, square.Client("key") ~= nil)
     ]]

@@ -147,7 +147,9 @@ local function object_of(class)
   return OBJECTS[class.name] or class.name:match "[^.]*$":lower()
 end
 
+-- A class without a word is but the name of a module's table of functions.
 local function add_class(out, class)
+  if class.text == "" and #class.fields == 0 then return end
   add(out, "", "## " .. class.name:gsub("^squarecloud%.", ""), "")
   if class.text ~= "" then add(out, flat(class.text), "") end
   for _, parent in ipairs(class.parents) do
