@@ -111,6 +111,8 @@ build = {
         "csrc/engine/stream.c",
         "csrc/engine/timer.c",
         "csrc/engine/transfer.c",
+        "csrc/engine/transfer_options.c",
+        "csrc/engine/wire.c",
         "csrc/engine/zip.c",
         "csrc/engine/zip_extract.c",
         "csrc/engine/zip_op.c",

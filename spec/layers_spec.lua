@@ -16,7 +16,8 @@ local LAYERS = {
 
 -- Who may include a library's headers, as patterns of paths.
 local LIBRARIES = {
-  { "^curl/", { "^engine/transfer%.c$", "^engine/address%.c$" } },
+  { "^curl/", { "^engine/transfer[%w_]*%.[ch]$", "^engine/wire%.c$",
+    "^engine/address%.c$" } },
   { "^zip%.h$", { "^engine/zip[%w_]*%.[ch]$", "^engine/address%.c$" } },
   { "^zipconf%.h$", {} },
   { "^lua.*%.h", { "^[%w_]+%.[ch]$" } },

@@ -58,7 +58,8 @@ end
 local function sources()
   local list = {}
   for _, path in ipairs(lists.sources()) do
-    if helpers.read_file(path):find "<curl/" then
+    local text = helpers.read_file(path)
+    if text:find "<curl/" or text:find "transfer_private.h" then
       list[#list + 1] = path
     end
   end

@@ -1,13 +1,10 @@
 /*
- * transfer.h - one HTTP exchange at a time, many at once: the only place
- * that calls libcurl.
+ * transfer.h - one attempt of one HTTP exchange.
  *
- * A sq_wire is the engine's one multi handle, with its kept connections; it
- * belongs to whoever drives the engine, who makes every call here but
- * sq_wire_wakeup.  A sq_transfer is one attempt of one exchange; whoever
- * started it owns it until sq_transfer_free.  Handlers are called from
- * sq_wire_run only; `head` and `body` may not start or free transfers
- * (they run inside libcurl), `end` may.
+ * Whoever started a sq_transfer owns it until sq_transfer_free; all calls are
+ * made by whoever drives the engine.  Handlers are called from sq_wire_run
+ * only; `head` and `body` may not start or free transfers (they run inside
+ * libcurl), `end` may.
  */
 #ifndef SQ_TRANSFER_H
 #define SQ_TRANSFER_H
@@ -15,25 +12,11 @@
 #include "../base/failure.h"
 #include "../base/head.h"
 #include "profile.h"
+#include "wire.h"
 
 SQ_HIDDEN_BEGIN
 
-struct sq_wire;
 struct sq_transfer;
-
-/* Once per process, before sq_wire_global; quick. */
-void sq_wire_prepare(void);
-
-/* Once per process; false when libcurl cannot be set up.  Takes milliseconds:
- * its TLS library reads its configuration. */
-bool sq_wire_global(void);
-
-struct sq_wire *sq_wire_new(void);
-void sq_wire_free(struct sq_wire *w);   /* after its last transfer */
-void sq_wire_wakeup(struct sq_wire *w); /* any thread */
-void sq_wire_poll(struct sq_wire *w, int milliseconds);
-/* Moves every transfer as far as it goes, then reports the ended ones. */
-void sq_wire_run(struct sq_wire *w);
 
 enum sq_take { SQ_TAKEN, SQ_PAUSE, SQ_STOP };
 

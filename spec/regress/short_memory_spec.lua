@@ -7,6 +7,7 @@ local server = require "spec.support.server"
 local START = [[
 local key, base_url, url, dir = ...
 local square = require "squarecloud"
+local _ = square.Client -- loads what is in C
 local function new_client(more)
   local options = { api_key = key, base_url = base_url, proxy = "",
     retries = 0 }
