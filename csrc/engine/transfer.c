@@ -177,7 +177,7 @@ static int on_request(void *arg, char *ip, char *local, int port, int lport) {
 }
 #endif
 
-void sq_transfer_set_callbacks(struct sq_transfer *t) {
+static void set_callbacks(struct sq_transfer *t) {
   CURL *c = t->easy;
   curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
   curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
@@ -211,8 +211,9 @@ struct sq_transfer *sq_transfer_new(struct sq_wire *w,
   sq_head_clear(&t->head);
   t->setting = sq_transfer_setting(t, options);
   bool is_set = sq_wire_take_handle(w, t);
-  if (!t->easy || !sq_transfer_set(t, options, is_set) || !sq_wire_add(w, t))
-    goto no_memory;
+  if (!t->easy || !sq_transfer_set(t, options, is_set)) goto no_memory;
+  set_callbacks(t);
+  if (!sq_wire_add(w, t)) goto no_memory;
   return t;
 no_memory:
   sq_transfer_free(t);

@@ -186,7 +186,6 @@ bool sq_transfer_set(struct sq_transfer *t, const struct sq_transfer_options *o,
                      bool is_set) {
   set_text(t, CURLOPT_URL, o->url);
   set_long(t->easy, CURLOPT_TIMEOUT_MS, milliseconds(o->timeout));
-  sq_transfer_set_callbacks(t);
   if (!is_set) {
     set_common(t, o);
     if (!set_headers(t, o) || !set_method(t, o)) return false;

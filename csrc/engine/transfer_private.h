@@ -44,14 +44,15 @@ struct sq_transfer {
 uint64_t sq_transfer_setting(const struct sq_transfer *t,
                              const struct sq_transfer_options *o);
 
-/* Sets the easy handle for the exchange: all of it, or, where it `is_set` as
- * the setting says, what is the transfer's own.  False without memory. */
+/* Sets the easy handle for the exchange, but for its callbacks: all of it, or,
+ * where it `is_set` as the setting says, what is the transfer's own.  False
+ * without memory. */
 bool sq_transfer_set(struct sq_transfer *t, const struct sq_transfer_options *o,
                      bool is_set);
 
 /* ---- transfer.c ---- */
 
-void sq_transfer_set_callbacks(struct sq_transfer *t);
+/* libcurl's callback, for the bytes of a file that is sent. */
 size_t sq_transfer_on_read(char *dst, size_t one, size_t n, void *transfer);
 
 /* libcurl is through with it, and the multi handle has it no more. */
