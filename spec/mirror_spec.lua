@@ -10,26 +10,15 @@ local retention = require "squarecloud.retention"
 local square = require "squarecloud"
 
 local DAY = mirrors.DAY
-local AT = 1719469422 -- 2024-06-27T06:23:42Z
+local AT = mirrors.AT
 
 describe("a mirror", function()
   local folder, dir, m
 
-  before_each(function()
-    folder = helpers.tmpdir()
-    dir = folder.path .. "/mirror"
-    m = assert(square.mirror.open(dir))
-  end)
+  before_each(function() folder, dir, m = mirrors.begin() end)
+  after_each(function() mirrors.finish(folder, m) end)
 
-  after_each(function()
-    m:close()
-    helpers.remove(folder.path)
-  end)
-
-  local function put(spec)
-    spec.id, spec.at = spec.id or "a1", spec.at or AT
-    return mirrors.put(dir, spec)
-  end
+  local function put(spec) return mirrors.put(dir, spec) end
 
   ------------------------------------------------------------------ opening
 

@@ -3,30 +3,18 @@
 local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
 local mirrors = require "spec.support.mirrors"
-local square = require "squarecloud"
 local zips = require "spec.support.zips"
 
-local AT = 1719469422 -- 2024-06-27T06:23:42Z
+local AT = mirrors.AT
 local STAMP = "20240627T062342Z"
 
 describe("a mirror", function()
   local folder, dir, m
 
-  before_each(function()
-    folder = helpers.tmpdir()
-    dir = folder.path .. "/mirror"
-    m = assert(square.mirror.open(dir))
-  end)
+  before_each(function() folder, dir, m = mirrors.begin() end)
+  after_each(function() mirrors.finish(folder, m) end)
 
-  after_each(function()
-    m:close()
-    helpers.remove(folder.path)
-  end)
-
-  local function put(spec)
-    spec.id, spec.at = spec.id or "a1", spec.at or AT
-    return mirrors.put(dir, spec)
-  end
+  local function put(spec) return mirrors.put(dir, spec) end
 
   ---------------------------------------------------------------- verifying
 

@@ -4,7 +4,6 @@ local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
 local mirrors = require "spec.support.mirrors"
 local retention = require "squarecloud.retention"
-local square = require "squarecloud"
 
 local DAY = mirrors.DAY
 local AT = 1719446400 -- 2024-06-27T00:00:00Z
@@ -12,16 +11,8 @@ local AT = 1719446400 -- 2024-06-27T00:00:00Z
 describe("a prune", function()
   local folder, dir, m
 
-  before_each(function()
-    folder = helpers.tmpdir()
-    dir = folder.path .. "/mirror"
-    m = assert(square.mirror.open(dir))
-  end)
-
-  after_each(function()
-    m:close()
-    helpers.remove(folder.path)
-  end)
+  before_each(function() folder, dir, m = mirrors.begin() end)
+  after_each(function() mirrors.finish(folder, m) end)
 
   -- Snapshots v0 (the newest) to v<count - 1>, a day apart.
   local function fill(count, id)

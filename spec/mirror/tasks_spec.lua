@@ -15,17 +15,14 @@ describe("a sync", function()
   before_each(function()
     s = server.shared()
     client = helpers.client(s)
-    folder = helpers.tmpdir()
-    dir = folder.path .. "/mirror"
-    m = assert(square.mirror.open(dir))
+    folder, dir, m = mirrors.begin()
     app = s.apps[1]
     now = os.time() // DAY * DAY
   end)
 
   after_each(function()
-    m:close()
     client:close()
-    helpers.remove(folder.path)
+    mirrors.finish(folder, m)
   end)
 
   -- A snapshot that is so many days old, with bytes of its own.

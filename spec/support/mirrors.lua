@@ -3,11 +3,27 @@
 
 local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
+local square = require "squarecloud"
 local zips = require "spec.support.zips"
 
 local mirrors = {}
 
 mirrors.DAY = 86400
+mirrors.AT = 1719469422 -- 2024-06-27T06:23:42Z
+
+--- What a spec begins with.
+-- @return folder (a new one), the path of the mirror in it, that, opened
+function mirrors.begin()
+  local folder = helpers.tmpdir()
+  local dir = folder .. "/mirror"
+  return folder, dir, assert(square.mirror.open(dir))
+end
+
+--- Closes and removes it all.
+function mirrors.finish(folder, m)
+  m:close()
+  helpers.remove(folder.path)
+end
 
 --- A whole ZIP file of its own for each number; small.
 function mirrors.archive(number)
@@ -25,23 +41,24 @@ local function make_folders(path)
 end
 
 --- Puts a snapshot into a mirror's folder, as a sync would.
--- @param spec id, at (epoch seconds), version, application_type ("app"), bytes
--- (a ZIP), json (another text; false: none)
+-- @param spec id ("a1"), at (epoch seconds; AT), version, application_type
+-- ("app"), bytes (a ZIP), json (another text; false: none)
 -- @return its path without an ending
 function mirrors.put(dir, spec)
+  local id, at = spec.id or "a1", spec.at or mirrors.AT
   local application_type = spec.application_type or "app"
   local bytes = spec.bytes or mirrors.archive(spec.version or "")
-  local folder = ("%s/%s/%s"):format(dir, application_type, spec.id)
+  local folder = ("%s/%s/%s"):format(dir, application_type, id)
   make_folders(folder)
-  local path = ("%s/%s_%s%s"):format(folder, spec.id,
-    os.date("!%Y%m%dT%H%M%SZ", spec.at),
+  local path = ("%s/%s_%s%s"):format(folder, id,
+    os.date("!%Y%m%dT%H%M%SZ", at),
     spec.version and "_" .. spec.version or "")
   helpers.write_file(path .. ".zip", bytes)
   if spec.json ~= false then
     helpers.write_file(path .. ".json", spec.json or ([[{ "mirror": 1,
       "id": "%s", %s "created_at": "%s", "bytes": %d, "scope": "%s" }]])
-      :format(spec.id, spec.version
-        and ('"version_id": "%s",'):format(spec.version) or "", iso(spec.at),
+      :format(id, spec.version
+        and ('"version_id": "%s",'):format(spec.version) or "", iso(at),
         #bytes, application_type == "app" and "applications" or "databases"))
   end
   return path
