@@ -3,6 +3,7 @@
 
 local helpers = require "spec.support.helpers"
 local host = require "spec.support.host"
+local quote = require "spec.support.quote"
 local server = require "spec.support.server"
 local lfs = require "lfs"
 
@@ -49,7 +50,7 @@ describe("csrc/README.md", function()
       local s = server.shared()
       local dir <close> = helpers.tmpdir()
       local entry = page:match "```c\n(.-)```"
-      host.must("cp -R csrc " .. host.quote(dir .. "/csrc"))
+      host.must("cp -R csrc " .. quote.shell(dir .. "/csrc"))
       local path = dir .. "/csrc/endpoints.c"
       local text, count = helpers.read_file(path):gsub(
         "(static const struct endpoint endpoints%[%] = {\n)", function(head)
@@ -74,7 +75,7 @@ describe("csrc/README.md", function()
       ]])
       local words = { "lua5.4", dir .. "/script.lua", s.key, s.base_url,
         s.ca_file, s.apps[1], s.databases[1] }
-      for i, word in ipairs(words) do words[i] = host.quote(word) end
+      for i, word in ipairs(words) do words[i] = quote.shell(word) end
       local out, err = host.run(table.concat(words, " "), {
         LUA_PATH = package.path, LUA_CPATH = dir .. "/?.so;;" })
       assert.matches("^true\nsuccess\nnot_found\nfalse\t[^\n]*status: unknown "

@@ -6,6 +6,7 @@ local lfs = require "lfs"
 local square = require "squarecloud"
 local command = require "spec.support.command"
 local helpers = require "spec.support.helpers"
+local quote = require "spec.support.quote"
 local server = require "spec.support.server"
 
 local COMMANDS = { "create", "list", "download", "restore", "rehearse", "sync",
@@ -423,7 +424,7 @@ describe("squaresnap", function()
           local line = command.line(s, words, { shell = trap ~= "" and trap })
           local errors = os.tmpname()
           local pipe <close> = assert(io.popen(("{ %s; } 2>%s | head -c 100")
-            :format(line, command.quote(errors)), "r"))
+            :format(line, quote.shell(errors)), "r"))
           assert.equal(100, #pipe:read "a")
           assert.equal("", helpers.read_file(errors))
           os.remove(errors)

@@ -3,6 +3,7 @@
 
 local helpers = require "spec.support.helpers"
 local host = require "spec.support.host"
+local quote = require "spec.support.quote"
 local server = require "spec.support.server"
 local core = require "squarecloud.core"
 
@@ -20,7 +21,7 @@ describe("a program with everything inside", function()
 
   lazy_setup(function()
     dir = helpers.tmpdir()
-    host.must("CFLAGS=-O0 sh spec/host/build.sh " .. host.quote(dir.path))
+    host.must("CFLAGS=-O0 sh spec/host/build.sh " .. quote.shell(dir.path))
   end)
   lazy_teardown(function() helpers.remove(dir.path) end)
 
@@ -35,7 +36,7 @@ describe("a program with everything inside", function()
     helpers.write_file(dir .. "/script.lua", HEAD .. script)
     local words = { dir .. "/host", dir .. "/script.lua", s.key, s.base_url,
       s.snapshots_url, s.ca_file, dir.path }
-    for i, word in ipairs(words) do words[i] = host.quote(word) end
+    for i, word in ipairs(words) do words[i] = quote.shell(word) end
     return host.run(table.concat(words, " "),
       { LUA_PATH = "/nowhere/?.lua", LUA_CPATH = "/nowhere/?.so" })
   end

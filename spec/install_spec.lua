@@ -3,6 +3,7 @@
 
 local helpers = require "spec.support.helpers"
 local host = require "spec.support.host"
+local quote = require "spec.support.quote"
 local lists = require "spec.support.rockspec"
 local server = require "spec.support.server"
 local core = require "squarecloud.core"
@@ -32,8 +33,8 @@ describe("make install", function()
     local built = package.searchpath("squarecloud.core", package.cpath)
       :gsub("/squarecloud/core%.so$", "")
     host.must(("make -s install B=%s -o %s DESTDIR=%s PREFIX=%s"):format(
-      host.quote(built), host.quote(built .. "/squarecloud/core.so"),
-      host.quote(dir .. "/a folder"), host.quote "/opt/lua tree"))
+      quote.shell(built), quote.shell(built .. "/squarecloud/core.so"),
+      quote.shell(dir .. "/a folder"), quote.shell "/opt/lua tree"))
   end)
   lazy_teardown(function() helpers.remove(dir.path) end)
 
@@ -47,7 +48,7 @@ describe("make install", function()
       assert.equal(helpers.read_file(path), helpers.read_file(
         root .. "/share/lua/5.4/" .. path:gsub("^lua/", "")), path)
     end
-    local count = host.must("find " .. host.quote(root .. "/share/lua")
+    local count = host.must("find " .. quote.shell(root .. "/share/lua")
       .. " -type f | wc -l")
     local modules = 0
     for _ in pairs(lists.modules()) do modules = modules + 1 end
@@ -63,7 +64,7 @@ describe("make install", function()
     helpers.write_file(dir .. "/script.lua", SCRIPT)
     local words = { "lua5.4", dir .. "/script.lua", s.key, s.base_url,
       s.snapshots_url, s.ca_file, dir .. "/out" }
-    for i, word in ipairs(words) do words[i] = host.quote(word) end
+    for i, word in ipairs(words) do words[i] = quote.shell(word) end
     local out, err, code = host.run(table.concat(words, " "),
       environment())
     assert.equal("", err)
@@ -73,7 +74,7 @@ describe("make install", function()
   end)
 
   it("gives a command that runs", function()
-    local out, err, code = host.run(host.quote(root .. "/bin/squaresnap")
+    local out, err, code = host.run(quote.shell(root .. "/bin/squaresnap")
       .. " --version", environment())
     assert.message(err).equal(0, code)
     assert.matches(core.version, out, 1, true)

@@ -5,6 +5,7 @@
 
 local helpers = require "spec.support.helpers"
 local host = require "spec.support.host"
+local quote = require "spec.support.quote"
 local lists = require "spec.support.rockspec"
 local server = require "spec.support.server"
 local core = require "squarecloud.core"
@@ -132,7 +133,7 @@ describe("a rock built by luarocks", function()
       find %s/source -name '*.o' -exec rm {} + && cd %s/source &&
       HOME=%s/home TMPDIR=%s/home LUAROCKS_CONFIG=%s/config.lua \
         luarocks --lua-version=5.4 make --tree=%s/tree]])
-      :gsub("%%s", (host.quote(dir.path):gsub("%%", "%%%%"))))
+      :gsub("%%s", (quote.shell(dir.path):gsub("%%", "%%%%"))))
   end)
 
   lazy_teardown(function() helpers.remove(dir.path) end)
@@ -150,7 +151,7 @@ describe("a rock built by luarocks", function()
 
   it("gives away one symbol: luaopen_squarecloud_core", function()
     local names = {}
-    for name in host.must("nm -D --defined-only " .. host.quote(object))
+    for name in host.must("nm -D --defined-only " .. quote.shell(object))
       :gmatch "%S+ %a (%S+)\n" do
       names[#names + 1] = name
     end
@@ -158,7 +159,7 @@ describe("a rock built by luarocks", function()
   end)
 
   it("brings no Lua of its own", function()
-    local needed = host.must("readelf -d " .. host.quote(object))
+    local needed = host.must("readelf -d " .. quote.shell(object))
     assert.is_truthy(needed:find "%(NEEDED%)[^\n]*libcurl")
     assert.is_nil(needed:find "%(NEEDED%)[^\n]*lua")
   end)
@@ -180,14 +181,14 @@ describe("a rock built by luarocks", function()
       end
     ]])
     local _, err, code = host.run(("lua5.4 %s %s %s"):format(
-      host.quote(dir .. "/load.lua"), host.quote(tree),
+      quote.shell(dir .. "/load.lua"), quote.shell(tree),
       table.concat(names, " ")), environment())
     assert.message(err).equal(0, code)
   end)
 
   it("runs the commands that it installs", function()
     for _, path in ipairs(lists.commands()) do
-      local out, err, code = host.run(host.quote(tree .. "/bin/"
+      local out, err, code = host.run(quote.shell(tree .. "/bin/"
         .. path:match "[^/]*$") .. " --version",
         { LUA_PATH = ";;", LUA_CPATH = ";;" })
       assert.message(err).equal(0, code)
@@ -207,8 +208,8 @@ describe("a rock built by luarocks", function()
       assert(client:account())
     ]])
     local out, err, code = host.run(("%s %s %s %s %s"):format(
-      host.quote(dir .. "/unload"), host.quote(dir .. "/script.lua"),
-      s.key, s.base_url, host.quote(s.ca_file)), environment())
+      quote.shell(dir .. "/unload"), quote.shell(dir .. "/script.lua"),
+      s.key, s.base_url, quote.shell(s.ca_file)), environment())
     assert.equal("", err)
     assert.equal(0, code)
     assert.is_truthy(out:find("mapped " .. object .. "\n", 1, true))

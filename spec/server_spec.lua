@@ -6,10 +6,10 @@ local lfs = require "lfs"
 local socket = require "socket"
 local curl_command = require "spec.support.curl"
 local fault_cases = require "spec.support.fault_cases"
+local quote = require("spec.support.quote").shell
 local server = require "spec.support.server"
 
-local quote, read = curl_command.quote, curl_command.read
-local shell = curl_command.shell
+local read, shell = curl_command.read, curl_command.shell
 
 describe("the test server", function()
   local s, work, app, store_path

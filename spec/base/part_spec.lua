@@ -2,6 +2,7 @@
 -- rename to the final name.
 
 local lfs = require "lfs"
+local quote = require("spec.support.quote").shell
 local probe = require "store_probe"
 
 local NOBODY = 65534
@@ -14,8 +15,6 @@ end
 local ROOT = pcall(is_root)
 
 local function errno(name) return probe.errno(name) end
-
-local function quote(s) return "'" .. s:gsub("'", "'\\''") .. "'" end
 
 local function sh(command, ...)
   assert(os.execute(command:format(...)))

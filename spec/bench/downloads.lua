@@ -14,6 +14,7 @@ local lfs = require "lfs"
 local socket = require "socket"
 local archive = require "spec.support.archive"
 local helpers = require "spec.support.helpers"
+local quote = require("spec.support.quote").shell
 local server = require "spec.support.server"
 
 local work, modules = ...
@@ -31,10 +32,6 @@ local function median(list)
   table.sort(sorted)
   local n = #sorted
   return (sorted[(n + 1) // 2] + sorted[n // 2 + 1]) / 2
-end
-
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
 -- The largest memory so far of a process, MiB; nil once it has ended.

@@ -4,6 +4,7 @@
 local lfs = require "lfs"
 local command = require "spec.support.command"
 local helpers = require "spec.support.helpers"
+local quote = require "spec.support.quote"
 local parser = require "squarecloud.cli.parser"
 
 local function run(line)
@@ -54,7 +55,7 @@ describe("squaresnap's manual page", function()
 
   it("is formatted without a warning", function()
     assert.equal("", (run("groff -man -ww -z -Tutf8 -K utf8 "
-      .. command.quote(path) .. " 2>&1")))
+      .. quote.shell(path) .. " 2>&1")))
   end)
 end)
 

@@ -5,6 +5,7 @@ local lfs = require "lfs"
 local command = require "spec.support.command"
 local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
+local quote = require "spec.support.quote"
 local server = require "spec.support.server"
 
 local DAY = 86400
@@ -42,7 +43,7 @@ describe("squaresnap", function()
   end
 
   local function count_files()
-    local pipe <close> = assert(io.popen("find " .. command.quote(dir.path)
+    local pipe <close> = assert(io.popen("find " .. quote.shell(dir.path)
       .. " -name '*.zip' | wc -l"))
     return pipe:read "n"
   end
@@ -215,7 +216,7 @@ describe("squaresnap", function()
     it("makes what only its owner may read", function()
       assert.equal(0, os.execute(("umask 0; %s >/dev/null 2>&1"):format(
         command.line(s, { "sync", app, "--dir", dir .. "/m" }))) and 0)
-      local pipe <close> = assert(io.popen("find " .. command.quote(dir
+      local pipe <close> = assert(io.popen("find " .. quote.shell(dir
         .. "/m") .. " -type d ! -perm 700 -o -type f ! -perm 600"))
       assert.equal("", pipe:read "a")
       assert.equal(4, count_files())

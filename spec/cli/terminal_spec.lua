@@ -5,6 +5,7 @@ local lfs = require "lfs"
 local command = require "spec.support.command"
 local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
+local quote = require "spec.support.quote"
 local server = require "spec.support.server"
 
 local TIME = 1750000000 -- 2025-06-15T15:06:40Z
@@ -122,7 +123,7 @@ describe("squaresnap", function()
 
     local function assert_whole(path)
       assert.is_true(os.execute(("cmp -s %s %s"):format(
-        command.quote(s.dir .. "/store/stalled.zip"), command.quote(path))))
+        quote.shell(s.dir .. "/store/stalled.zip"), quote.shell(path))))
     end
 
     it("in a pipe keeps the part; the same command finishes it", function()

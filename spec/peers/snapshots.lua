@@ -5,6 +5,7 @@
 package.path = "./?.lua;" .. package.path
 local cjson = require "cjson"
 local helpers = require "spec.support.helpers"
+local quote = require("spec.support.quote").shell
 local server = require "spec.support.server"
 
 local modules = arg[1]
@@ -14,10 +15,6 @@ local app_id = s.apps[1]
 
 local function must(condition, words)
   if not condition then error("peers: " .. words, 0) end
-end
-
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
 end
 
 -- An address or key with the platform's store as our server's, and without

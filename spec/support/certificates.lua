@@ -3,6 +3,8 @@
 -- its own signs a good certificate, one that has expired and one for another
 -- host; a fourth is signed by itself. Keys are P-256, so it takes about 0.1 s.
 
+local quote = require("spec.support.quote").shell
+
 local certificates = {}
 
 local SCRIPT = [[
@@ -37,10 +39,6 @@ openssl req -x509 $new_key -keyout self_signed.key -out self_signed.pem \
 -- address can be led here by a name map.
 local NAMES = "DNS:localhost,DNS:api.squarecloud.app,"
   .. "DNS:snapshots.squarecloud.app,IP:127.0.0.1,IP:::1"
-
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
 
 --- Writes ca.pem and, each with its .key, good.pem, expired.pem,
 -- wrong_host.pem and self_signed.pem into an existing folder.

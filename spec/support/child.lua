@@ -1,11 +1,9 @@
 --- A Lua script in a process of its own, with this one's module paths: for
 -- what a process prints, how it ends, and what its environment does to it.
 
-local child = {}
+local quote = require("spec.support.quote").shell
 
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
+local child = {}
 
 local function write_file(path, text)
   local file <close> = assert(io.open(path, "wb"))

@@ -10,13 +10,9 @@
 local lfs = require "lfs"
 local cjson = require("cjson").new()
 local helpers = require "spec.support.helpers"
+local quote = require("spec.support.quote").shell
 
 local command = {}
-
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-command.quote = quote
 
 -- Module paths that hold in another folder, too.
 local function absolute(paths)

@@ -1,11 +1,9 @@
 --- The command `curl` as a function, for specs that want to see what a client
 -- that is not ours sees. Owns nothing; files go to the folder it is given.
 
-local curl = {}
+local quote = require("spec.support.quote").shell
 
-function curl.quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
+local curl = {}
 
 --- A file's bytes, or nil.
 function curl.read(path)
@@ -31,7 +29,6 @@ function curl.run(ca_file, folder, url, ...)
   local head, body = folder .. "/head", folder .. "/body"
   os.remove(head)
   os.remove(body)
-  local quote = curl.quote
   local parts = { "curl -sS --noproxy '*' --max-time 20",
     "--cacert " .. quote(ca_file), "-o " .. quote(body), "-D " .. quote(head),
     "-w '\n%{http_code} %{time_total} %{num_redirects} %{http_version}'" }

@@ -4,6 +4,7 @@
 local lfs = require "lfs"
 local socket = require "socket"
 local helpers = require "spec.support.helpers"
+local quote = require "spec.support.quote"
 local zips = require "spec.support.zips"
 
 local downloads = {}
@@ -111,10 +112,6 @@ end
 
 ---------------------------------------------------------- other processes
 
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
 -- Module paths that hold in another folder, too.
 local function absolute(paths)
   local here = lfs.currentdir()
@@ -134,16 +131,6 @@ else
 end
 ]]
 
--- A Lua value as source text.
-local function source(value)
-  if type(value) ~= "table" then return ("%q"):format(value) end
-  local parts = {}
-  for name, one in pairs(value) do
-    parts[#parts + 1] = ("[%q]=%s"):format(name, source(one))
-  end
-  return "{" .. table.concat(parts, ",") .. "}"
-end
-
 --- Starts a download in another process.
 -- @param s the server; `options` those of client:download
 -- @param setting client (more options of the Client), folder (to run in),
@@ -158,11 +145,12 @@ function downloads.start(s, options, setting)
   for name, value in pairs(setting.client or {}) do client[name] = value end
   local script = os.tmpname()
   helpers.write_file(script, SCRIPT:format(setting.before or ""))
+  local word = quote.shell
   local command = ("cd %s && %s echo $$ && exec env LUA_PATH=%s LUA_CPATH=%s "
-    .. "lua5.4 %s %s 2>&1 </dev/null"):format(quote(setting.folder or "/"),
-    setting.shell or "", quote(absolute(package.path)),
-    quote(absolute(package.cpath)), quote(script),
-    quote(source { client = client, download = options }))
+    .. "lua5.4 %s %s 2>&1 </dev/null"):format(word(setting.folder or "/"),
+    setting.shell or "", word(absolute(package.path)),
+    word(absolute(package.cpath)), word(script),
+    word(quote.lua { client = client, download = options }))
   local pipe = assert(io.popen(command, "r"))
   local process = { pid = pipe:read "n" }
   function process.wait()

@@ -3,16 +3,12 @@
 -- environment.
 
 local helpers = require "spec.support.helpers"
+local quote = require("spec.support.quote").shell
 
 local host = {}
 
 local CLEAN = "env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL "
   .. "-u LUA_INIT -u LUA_INIT_5_4 -u LUA_PATH_5_4 -u LUA_CPATH_5_4 "
-
---- As one word of a shell's command.
-function host.quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
 
 --- Runs a command.
 -- @param environment variables to set, or nil
@@ -22,10 +18,10 @@ function host.run(command, environment)
   local dir <close> = helpers.tmpdir()
   local words = {}
   for name, value in pairs(environment or {}) do
-    words[#words + 1] = host.quote(name .. "=" .. value)
+    words[#words + 1] = quote(name .. "=" .. value)
   end
   local _, how, code = os.execute(("%s%s sh -c %s >%s/out 2>%s/err </dev/null")
-    :format(CLEAN, table.concat(words, " "), host.quote("exec " .. command),
+    :format(CLEAN, table.concat(words, " "), quote("exec " .. command),
       dir.path, dir.path))
   return helpers.read_file(dir .. "/out"), helpers.read_file(dir .. "/err"),
     code, how
@@ -34,7 +30,7 @@ end
 --- Runs a shell's script that must succeed; raises with its words when not.
 -- @return what it wrote to stdout
 function host.must(script)
-  local out, err, code = host.run("sh -c " .. host.quote(script))
+  local out, err, code = host.run("sh -c " .. quote(script))
   if code ~= 0 then error(("%s\n%s%s"):format(script, out, err), 2) end
   return out
 end
@@ -44,7 +40,7 @@ function host.compile(name, program)
   host.must(([[${CC:-cc} -std=c11 -g -o %s spec/host/%s.c \
     $(pkg-config --cflags lua5.4) -rdynamic \
     -Wl,-Bstatic $(pkg-config --libs lua5.4) -Wl,-Bdynamic -lm -ldl]])
-    :format(host.quote(program), name))
+    :format(quote(program), name))
 end
 
 return host

@@ -5,14 +5,11 @@
 
 local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
+local quote = require("spec.support.quote").shell
 local zips = require "spec.support.zips"
 local socket = require "socket"
 
 local lifetimes = {}
-
-local function quote(text)
-  return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
-end
 
 local here = lfs.currentdir()
 local folder = helpers.tmpdir()

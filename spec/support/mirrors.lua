@@ -3,6 +3,7 @@
 
 local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
+local quote = require "spec.support.quote"
 local square = require "squarecloud"
 local zips = require "spec.support.zips"
 
@@ -99,10 +100,6 @@ end
 
 ---------------------------------------------------------- other processes
 
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
 local SCRIPT = [[
 local settings = load("return " .. ...)()
 local square, client
@@ -137,16 +134,6 @@ for _, one in ipairs(results) do
 end
 ]]
 
--- A Lua value as source text.
-local function source(value)
-  if type(value) ~= "table" then return ("%q"):format(value) end
-  local parts = {}
-  for name, one in pairs(value) do
-    parts[#parts + 1] = ("[%q]=%s"):format(name, source(one))
-  end
-  return "{" .. table.concat(parts, ",") .. "}"
-end
-
 --- Starts a sync, or a prune when there is a policy, in another process.
 -- @param setting options (of sync or prune), policy (of prune), die_at (it is
 -- killed, as by SIGKILL, before its nth call that changes the disk)
@@ -157,9 +144,10 @@ function mirrors.start(s, dir, setting)
     snapshots_url = s.snapshots_url, ca_file = s.ca_file }
   local script = os.tmpname()
   helpers.write_file(script, SCRIPT)
+  local word = quote.shell
   local pipe = assert(io.popen(("echo $$ && exec env LUA_PATH=%s LUA_CPATH=%s "
-    .. "lua5.4 %s %s 2>&1 </dev/null"):format(quote(package.path),
-    quote(package.cpath), quote(script), quote(source { client = client,
+    .. "lua5.4 %s %s 2>&1 </dev/null"):format(word(package.path),
+    word(package.cpath), word(script), word(quote.lua { client = client,
       dir = dir, options = setting.options, policy = setting.policy,
       die_at = setting.die_at })), "r"))
   local process = { pid = pipe:read "n" }

@@ -36,6 +36,7 @@ local lfs = require "lfs"
 local socket = require "socket"
 local certificates = require "spec.support.certificates"
 local nginx_conf = require "spec.support.nginx_conf"
+local quote = require("spec.support.quote").shell
 
 local server = {}
 local Server = { __name = "spec.support.server" }
@@ -49,10 +50,6 @@ local KEY = ACCOUNT .. "-5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e7deadbeef"
 local here = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
 if here:sub(1, 1) ~= "/" then here = lfs.currentdir() .. "/" .. here end
 here = here:gsub("/%./", "/")
-
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
 
 local function run(command)
   local pipe = assert(io.popen(command, "r"))

@@ -6,11 +6,9 @@
 --   screen:feed(bytes)
 --   screen:lines()   --> { "one", "two" }, scrolled-off ones first
 
-local terminal = {}
+local quote = require("spec.support.quote").shell
 
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
+local terminal = {}
 
 --- Runs a script whose stdin, stdout and stderr are a terminal.
 -- @param setting columns (80), rows (24), env (variables beside TERM=xterm;

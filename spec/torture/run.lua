@@ -21,6 +21,7 @@ local lfs = require "lfs"
 local socket = require "socket"
 local archive = require "spec.support.archive"
 local helpers = require "spec.support.helpers"
+local quote = require "spec.support.quote"
 local server = require "spec.support.server"
 
 local function setting(name, default)
@@ -34,19 +35,6 @@ local SLOW = 40 * 1000 * 1000 -- bytes a second and connection
 local NAME, RECORD = "torture.zip", "torture.zip.part.meta"
 local MAY_LIE_THERE = { [NAME] = true, [NAME .. ".part"] = true,
   [RECORD] = true, [RECORD .. ".new"] = true }
-
-local function quote(text)
-  return "'" .. text:gsub("'", "'\\''") .. "'"
-end
-
-local function source(value)
-  if type(value) ~= "table" then return ("%q"):format(value) end
-  local parts = {}
-  for name, one in pairs(value) do
-    parts[#parts + 1] = ("[%q]=%s"):format(name, source(one))
-  end
-  return "{" .. table.concat(parts, ",") .. "}"
-end
 
 local random = math.random
 math.randomseed(SEED)
@@ -79,7 +67,7 @@ local function problem(what, ...)
 end
 
 local function is_same(a, b)
-  return (os.execute(("cmp -s %s %s"):format(quote(a), quote(b))))
+  return (os.execute(("cmp -s %s %s"):format(quote.shell(a), quote.shell(b))))
 end
 
 local size_of_whole
@@ -121,7 +109,8 @@ end
 local function start(options)
   local log_name = work .. "/log"
   local command = ("echo $$; exec lua5.4 spec/torture/child.lua %s >%s 2>&1 "
-    .. "</dev/null"):format(quote(source(options)), quote(log_name))
+    .. "</dev/null"):format(quote.shell(quote.lua(options)),
+    quote.shell(log_name))
   os.remove(log_name)
   local pipe = assert(io.popen(command, "r"))
   local run = { pid = pipe:read "n", started = socket.gettime() }
