@@ -167,20 +167,13 @@ local function table_under(heading)
   return into
 end
 
-local function sorted(set)
-  local names = {}
-  for name in pairs(set) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 describe("the README's", function()
   local all = pages.definitions()
 
   it("client options are all that there are, with their defaults", function()
     local rows = table_under "Client options"
     local defined = luacats.fields(all, "squarecloud.ClientOptions")
-    assert.same(sorted(defined), sorted(rows))
+    assert.same(helpers.keys(defined), helpers.keys(rows))
     local source = helpers.read_file "csrc/client.c"
     local count = 0
     for name, entry in pairs(defined) do
@@ -200,7 +193,7 @@ describe("the README's", function()
     for _, choice in ipairs(all.aliases["squarecloud.ErrorKind"].choices) do
       kinds[choice.type:sub(2, -2)] = true
     end
-    assert.same(sorted(kinds), sorted(table_under "Errors"))
+    assert.same(helpers.keys(kinds), helpers.keys(table_under "Errors"))
   end)
 
   it("fields of errors are all that there are", function()
@@ -208,8 +201,8 @@ describe("the README's", function()
     for name in readme:match "Also in `err`:(.-)\n\n":gmatch "`([^`]*)`" do
       fields[name] = true
     end
-    assert.same(sorted(luacats.fields(all, "squarecloud.Error")),
-      sorted(fields))
+    assert.same(helpers.keys(luacats.fields(all, "squarecloud.Error")),
+      helpers.keys(fields))
   end)
 
   it("functions of tasks are there", function()

@@ -14,13 +14,6 @@ local core = require "squarecloud.core"
 
 local all = pages.definitions()
 
-local function sorted(set)
-  local names = {}
-  for name in pairs(set) do names[#names + 1] = name end
-  table.sort(names)
-  return names
-end
-
 local function class_named(name)
   return assert(all.classes["squarecloud." .. name],
     "undeclared class " .. name)
@@ -144,13 +137,13 @@ end)
 describe("every class in C", function()
   for class, metatable in pairs(classes.all()) do
     it(class .. " is defined with its methods, no others", function()
-      assert.same(sorted(classes.methods(metatable)),
-        sorted(pages.methods(all, class_named(class))))
+      assert.same(helpers.keys(classes.methods(metatable)),
+        helpers.keys(pages.methods(all, class_named(class))))
     end)
 
     it(class .. " is defined with its fields, no others", function()
-      assert.same(sorted(fields_of(metatable)),
-        sorted(luacats.fields(all, class_named(class).name)))
+      assert.same(helpers.keys(fields_of(metatable)),
+        helpers.keys(luacats.fields(all, class_named(class).name)))
     end)
 
     it(class .. " is used by some spec, all of it", function()
@@ -220,7 +213,7 @@ describe("every module's table", function()
         if one and one.owner == "core" then found[one.short] = true end
       end
     end
-    assert.same(sorted(core), sorted(found))
+    assert.same(helpers.keys(core), helpers.keys(found))
     found.posix = nil
     for name in pairs(found) do
       assert.message("no spec calls " .. name)
@@ -254,8 +247,8 @@ describe("every object in Lua", function()
     for class, object in pairs(objects) do
       local index = getmetatable(object).__index
       if type(object) == "table" then
-        assert.same(sorted(index),
-          sorted(pages.methods(all, class_named(class))))
+        assert.same(helpers.keys(index),
+          helpers.keys(pages.methods(all, class_named(class))))
         for name in pairs(index) do
           assert.message("no spec calls " .. name).is_true(is_called(name))
         end
@@ -297,8 +290,8 @@ describe("every table of options", function()
       if name and f.name ~= "describe" then
         checked[name] = true
         assert.message(f.name).same(
-          sorted(luacats.fields(all, name)),
-          sorted(known_of(call, f, i, object)))
+          helpers.keys(luacats.fields(all, name)),
+          helpers.keys(known_of(call, f, i, object)))
       end
     end
   end

@@ -22,10 +22,7 @@ end
 
 -- The names of a record's fields, sorted, in one text.
 local function fields(record)
-  local names = {}
-  for name in pairs(record) do names[#names + 1] = name end
-  table.sort(names)
-  return table.concat(names, " ")
+  return table.concat(helpers.keys(record), " ")
 end
 
 local function column(records, field)

@@ -14,7 +14,6 @@
 package.path = "./?.lua;" .. package.path
 
 local shim = require "failing_shim"
-local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
 local square = require "squarecloud"
@@ -51,12 +50,6 @@ local function set_out(name, number)
       protocol = where == "curl", permission = where == "curl" }
     or { filesystem = true, exists = errno == 17,
       network = what == "pthread_create" }
-end
-
-local function count_files()
-  local n = 0
-  for _ in lfs.dir "/proc/self/fd" do n = n + 1 end
-  return n
 end
 
 local function collect()
@@ -141,7 +134,7 @@ local base -- what is open and allocated when nothing goes on
 local function check_leaks(what_of)
   collect()
   local core, others = shim.live()
-  local files = count_files()
+  local files = helpers.open_files()
   if core ~= 0 then
     error(("%s: %d blocks of ours are not freed"):format(what_of, core), 0)
   elseif base and others > base.others and not of_others then
@@ -217,7 +210,7 @@ end
 local function find_base(scenario)
   base = nil
   try(scenario, 0, 0)
-  base = { files = count_files(), others = select(2, shim.live()) }
+  base = { files = helpers.open_files(), others = select(2, shim.live()) }
   try(scenario, 0, 0)
 end
 

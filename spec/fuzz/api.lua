@@ -288,10 +288,7 @@ end
 local METHODS = {}
 for class, metatable in pairs(classes.all()) do
   local list = classes.methods(metatable)
-  local names = {}
-  for name in pairs(list) do names[#names + 1] = name end
-  table.sort(names)
-  METHODS[class] = { functions = list, names = names }
+  METHODS[class] = { functions = list, names = helpers.keys(list) }
 end
 
 -- What these give is their function's.
@@ -404,12 +401,6 @@ end
 
 --------------------------------------------------------------------- episodes
 
-local function count_files()
-  local n = 0
-  for _ in lfs.dir "/proc/self/fd" do n = n + 1 end
-  return n
-end
-
 local function close_all()
   while #pool > 0 do
     local one = table.remove(pool, random(#pool))
@@ -450,9 +441,10 @@ local seed, ending = SEED, socket.gettime() + SECONDS
 warn "@off"
 repeat
   episode(seed)
-  before = before or count_files()
-  if count_files() > before then
-    fail(("%d descriptors more are open"):format(count_files() - before))
+  local files = helpers.open_files()
+  before = before or files
+  if files > before then
+    fail(("%d descriptors more are open"):format(files - before))
   end
   seed = seed + 1
 until socket.gettime() >= ending

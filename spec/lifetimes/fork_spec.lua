@@ -128,7 +128,7 @@ describe("after a fork in mid-transfer", function()
     local process = lifetimes.start_script(HEAD .. script,
       lifetimes.arguments(s, dir .. "/d"),
       { SMALL_ZIP = dir .. "/small.zip" })
-    lifetimes.wait(function() return process.out():find "forked" end, "fork")
+    downloads.wait(function() return process.out():find "forked" end, "fork")
     s:release()
     return process.wait()
   end

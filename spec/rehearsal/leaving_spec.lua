@@ -262,7 +262,7 @@ describe("a process that rehearses", function()
       print(pcall(client.rehearse_restore, client, info, options))
       print(report.deleted)
     ]], tasks.arguments(s), { TMPDIR = dir.path })
-    lifetimes.wait(function() return process.out():find "waits" end,
+    downloads.wait(function() return process.out():find "waits" end,
       "the copy to be started")
     os.execute("kill -INT " .. process.pid)
     local out, _, _, code = process.wait()

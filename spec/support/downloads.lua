@@ -9,7 +9,7 @@ local zips = require "spec.support.zips"
 
 local downloads = {}
 
-local PATIENCE = 20 -- seconds; far more than anything here takes
+local PATIENCE = 30 -- seconds; far more than anything here takes
 
 -- Bytes that tell where they stand, so that a mix-up shows.
 local function numbered(size)

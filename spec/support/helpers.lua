@@ -67,4 +67,17 @@ function helpers.names(path)
   return names
 end
 
+--- The keys of a table, sorted.
+function helpers.keys(t)
+  local keys = {}
+  for key in pairs(t) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+--- How many descriptors this process has open.
+function helpers.open_files()
+  return #helpers.names "/proc/self/fd"
+end
+
 return helpers

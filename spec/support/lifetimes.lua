@@ -7,7 +7,6 @@ local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
 local quote = require("spec.support.quote").shell
 local zips = require "spec.support.zips"
-local socket = require "socket"
 
 local lifetimes = {}
 
@@ -115,17 +114,6 @@ end
 function lifetimes.run(script, arguments, environment, mode)
   return lifetimes.start_script(script, arguments, environment, mode,
     { "timeout", "--foreground", "-s", "KILL", "120" }).wait()
-end
-
---- Waits until `ready()` gives something, which is returned.
-function lifetimes.wait(ready, what)
-  local deadline = socket.gettime() + 30
-  repeat
-    local result = ready()
-    if result then return result end
-    socket.sleep(0.002)
-  until socket.gettime() > deadline
-  error("waited in vain for " .. what, 2)
 end
 
 --- The start of a script: `new_client(options)`, `client`, `app`, `dir`, and
