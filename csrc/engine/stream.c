@@ -87,6 +87,14 @@ static bool flush(struct stream *s) {
   return true;
 }
 
+/* What an answer ended with.  Too few bytes to be looked at, where more are to
+ * come, are none: the next answer begins where they did. */
+static void flush_last(struct stream *s, bool is_whole) {
+  bool few = piece_of(s)->next == 0 && s->fill < MAGIC_BYTES;
+  if (few && !is_whole && !s->satisfied) s->fill = 0;
+  flush(s);
+}
+
 static bool check_magic(struct stream *s) {
   const char *problem = sq_store_magic_problem(s->buffer, s->fill);
   if (!problem) return true;
@@ -224,7 +232,8 @@ static void end_of_body(struct stream *s, const struct sq_failure *transport) {
                      "the store sent %" PRId64 " bytes instead of a snapshot",
                      s->got);
   }
-  if (s->failure.kind == SQ_OK) flush(s);
+  if (s->failure.kind == SQ_OK)
+    flush_last(s, f.kind == SQ_OK && s->grant.length < 0);
   /* a body that ended before its fourth byte, of unknown length: there may be
    * more of it, but a part does not make way for that */
   bool cut = s->unproven && f.kind == SQ_OK && s->grant.length < 0;
@@ -359,7 +368,7 @@ void sq_stream_drop(struct stream *s) {
       (s->grant.verdict == SQ_VERDICT_TAKE ||
        s->grant.verdict == SQ_VERDICT_WHOLE) &&
       !s->download->holding)
-    flush(s);
+    flush_last(s, false);
   sq_transfer_free(s->transfer);
   s->transfer = NULL;
   free(s->redirected);

@@ -1,7 +1,8 @@
 --- What comes with status 200 where the rest of a snapshot was asked for is
 -- nothing until its first four bytes have come: the two that did were written
 -- into the part as if they were the rest's, where the answer stalled or the
--- download was cancelled; and a page without a length emptied the part.
+-- download was cancelled; and a page without a length emptied the part. And a
+-- part that was begun with fewer bytes went on with whatever came.
 
 local socket = require "socket"
 local square = require "squarecloud"
@@ -34,7 +35,7 @@ local function page()
     "d\r\n<html></html>\r\n0\r\n\r\n")
 end
 
-describe("a part, when a whole answer", function()
+describe("a part", function()
   local dir, client, listener, url, ranges, open
 
   before_each(function()
@@ -82,7 +83,7 @@ describe("a part, when a whole answer", function()
     assert.is_true(BYTES == helpers.read_file(dir .. "/a.zip"))
   end
 
-  it("stalls within its first bytes, has none of them", function()
+  it("takes nothing of a whole answer that stalls in its first bytes", function()
     local task = start()
     serve(rest(100000))
     serve(two_bytes)
@@ -91,7 +92,7 @@ describe("a part, when a whole answer", function()
     assert.same({ "bytes=0-", "bytes=100000-", "bytes=100000-" }, ranges)
   end)
 
-  it("is cancelled within its first bytes, has none of them", function()
+  it("takes nothing of one when cancelled in its first bytes", function()
     local task = start()
     serve(rest(100000))
     serve(two_bytes)
@@ -103,7 +104,7 @@ describe("a part, when a whole answer", function()
     assert.same({ "bytes=0-", "bytes=100000-", "bytes=100000-" }, ranges)
   end)
 
-  it("is a page without a length, stays", function()
+  it("stays when a page without a length comes", function()
     local task = start()
     serve(rest(100000))
     serve(page)
@@ -115,5 +116,27 @@ describe("a part, when a whole answer", function()
     serve(rest())
     check_whole(task)
     assert.same({ "bytes=0-", "bytes=100000-", "bytes=100000-" }, ranges)
+  end)
+
+  it("is not begun with fewer than four bytes", function()
+    local task = start()
+    serve(rest(3))
+    serve(rest(4))
+    serve(rest())
+    check_whole(task)
+    assert.same({ "bytes=0-", "bytes=0-", "bytes=4-" }, ranges)
+  end)
+
+  it("is not left behind with fewer than four bytes", function()
+    local task = start()
+    serve(rest(3))
+    client:sleep(0.1)
+    task:cancel()
+    downloads.wait(function() return #helpers.names(dir.path) == 0 end,
+      "the part's end")
+    task = start()
+    serve(rest())
+    check_whole(task)
+    assert.same({ "bytes=0-", "bytes=0-" }, ranges)
   end)
 end)
