@@ -40,18 +40,19 @@ static void release(struct sq_call *call) {
   sq_state_settle(call->state);
 }
 
-/* A second time does nothing. */
+/* A second time does nothing.  At the end of the state it comes before the
+ * call is closed, which the task is to hear of all the same. */
 static int mm_gc(lua_State *L) {
   struct sq_call *call = lua_touserdata(L, 1);
   if (call->state) release(call);
   call->state = NULL;
-  call->task = NULL;
   return 0;
 }
 
 static int mm_close(lua_State *L) {
   struct sq_call *call = lua_touserdata(L, 1);
   if (call->task) sq_task_lost(L, call->task, call);
+  call->task = NULL;
   return mm_gc(L);
 }
 

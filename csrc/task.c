@@ -182,12 +182,13 @@ void sq_task_end_all(lua_State *L, struct sq_link *tasks) {
 }
 
 void sq_task_lost(lua_State *L, struct sq_task *t, const struct sq_call *call) {
-  if (t->status != RUNNING || t->waiting != call) return;
+  if (t->waiting != call) return;
+  t->co = NULL; /* whoever closes it does what take_down would */
+  t->waiting = NULL;
+  if (t->status != RUNNING) return;
   push_task(L, t);
-  if (!lua_isnil(L, -1)) {
+  if (!lua_isnil(L, -1)) { /* else its own __gc does it */
     t->why = SQ_CANCELLED;
-    t->co = NULL; /* whoever closes it does what take_down would */
-    t->waiting = NULL;
     end(L, t, -1, CANCELLED);
     lua_pushnil(L);
     lua_setiuservalue(L, -2, TASK_THREAD);
