@@ -1,9 +1,17 @@
 --- The module's table: what it gives, and its parts in Lua, which load when
 -- they are first used.
 
+local lfs = require "lfs"
 local child = require "spec.support.child"
 local core = require "squarecloud.core"
 local square = require "squarecloud"
+
+-- The modules' path, from the root on.
+local function absolute()
+  local path = package.searchpath("squarecloud.core", package.cpath)
+  if not path:find "^/" then path = lfs.currentdir() .. "/" .. path end
+  return path:gsub("squarecloud/core%.so$", "?.so") .. ";" .. package.cpath
+end
 
 describe("the module", function()
   it("passes on what is in C", function()
@@ -29,26 +37,39 @@ describe("the module", function()
         end
         assert(package.loaded["squarecloud.core"])
         print(table.concat(names, " "))
-      ]], { use })
+      ]], { use }, { LUA_CPATH = absolute() })
       assert.equal(use == "all" and "Client open_zip version\n" or use .. "\n",
         out, err)
     end
   end)
 
-  it("loads what is in C though `require` was taken away", function()
-    local out, err = child.run [[
+  it("finds what is in C in a host that took its globals away", function()
+    local out, err = child.run([[
+      local square, print, type = require "squarecloud", print, type
+      local globals = _G
+      for name in pairs(globals) do globals[name] = nil end
+      print(type(square.Client), type(square.open_zip), square.other)
+    ]], {}, { LUA_CPATH = absolute() })
+    assert.equal("function\tfunction\tnil\n", out, err)
+  end)
+
+  it("loads at once what may not be found later", function()
+    local out, err = child.run([[
+      local lfs = require "lfs"
+      assert(lfs.chdir(...))
       local square = require "squarecloud"
-      require = nil
+      assert(lfs.chdir "/")
       print(type(square.Client))
-    ]]
+    ]], { (absolute():match "^[^?]*") }, { LUA_PATH = lfs.currentdir()
+      .. "/lua/?/init.lua;;", LUA_CPATH = "./?.so;;" })
     assert.equal("function\n", out, err)
   end)
 
-  it("says then that the part is missing, in the loader's words", function()
+  it("is missing at once where what is in C is not to be found", function()
     local out, err = child.run [[
-      local square = require "squarecloud"
-      package.cpath = ""
-      print(pcall(function() return square.Client end))
+      package.cpath = package.cpath:gsub("[^;]*build[^;]*", "/nowhere/?.so")
+      package.preload.cjson = function() return {} end
+      print(pcall(require, "squarecloud"))
     ]]
     assert.matches("^false\t[^\n]*module 'squarecloud.core' not found", out,
       1, nil, err)

@@ -129,6 +129,15 @@ local function field_rows(fields)
   return rows
 end
 
+-- A module's fields but for its functions, which have their own entries.
+local function value_rows(fields)
+  local values = {}
+  for _, field in ipairs(fields) do
+    if not field.type:find "^fun%(" then values[#values + 1] = field end
+  end
+  return field_rows(values)
+end
+
 local function add_function(out, f, prefix)
   add(out, "", ("### `%s%s(%s)`"):format(prefix, f.shown or f.short,
     table.concat(f.arguments, ", ")), "")
@@ -147,9 +156,7 @@ local function object_of(class)
   return OBJECTS[class.name] or class.name:match "[^.]*$":lower()
 end
 
--- A class without a word is but the name of a module's table of functions.
 local function add_class(out, class)
-  if class.text == "" and #class.fields == 0 then return end
   add(out, "", "## " .. class.name:gsub("^squarecloud%.", ""), "")
   if class.text ~= "" then add(out, flat(class.text), "") end
   for _, parent in ipairs(class.parents) do
@@ -190,7 +197,7 @@ local function add_items(out, all, page)
       if item.class and item.class.name == page.module then
         if #item.class.fields > 0 then
           add_table(out, { "field", "type", "" },
-            field_rows(item.class.fields))
+            value_rows(item.class.fields))
         end
       elseif item.class then
         add_class(out, item.class)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# make check-all: every check there is, two at a time, for two cores.  One line a
-# target; the whole of what each said lies in FOLDER.
+# make check-all: every check there is, two at a time, for two cores.  One line
+# a target; the whole of what each said lies in FOLDER.
 #   sh spec/support/all.sh FOLDER          all of them
 #   sh spec/support/all.sh FOLDER TARGET   one, for the line above
 set -eu

@@ -4,7 +4,6 @@
 -- any ZIP file. Definitions for editors and for the reference pages; nobody
 -- runs this. The classes are in the files beside it.
 
----@class squarecloud.core
 local core = {}
 
 ---@class squarecloud.ClientOptions
