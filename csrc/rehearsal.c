@@ -4,14 +4,17 @@
  * The steps and their order are lua/squarecloud/rehearsal.lua's, which is
  * loaded by the first call and handed the few calls that nobody else has (to
  * upload, to ask for a status, to delete): the method's upvalue owns them.
+ * Owns the folder that a rehearsal downloads to.
  */
 #include "rehearsal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "client.h"
@@ -22,25 +25,73 @@
 #include "options.h"
 
 #define METHOD "rehearse_restore"
+#define FOLDER "squarecloud.Folder"
 #define TEMPLATE "/squarecloud-rehearsal.XXXXXX"
 
-/* ---- what the steps need beside requests ------------------------------ */
+enum { TRIES = 8 };
 
-/* A new folder of ours alone, where temporary files go; or nil and an error. */
-static int make_folder(lua_State *L) {
-  struct sq_failure f;
+/* ---- the folder ------------------------------------------------------- */
+
+/* A folder of ours alone where temporary files go; owner 0: there is none. The
+ * collector removes it where nobody else has. */
+struct folder {
+  pid_t owner; /* a forked child removes nothing */
+  char path[];
+};
+
+/* One that is yet to be made. */
+static int new_folder(lua_State *L) {
   const char *base = getenv("TMPDIR");
   if (!base || base[0] != '/') base = "/tmp";
   size_t n = strlen(base) + sizeof TEMPLATE;
-  char *path = lua_newuserdatauv(L, n, 0);
-  snprintf(path, n, "%s" TEMPLATE, base);
-  if (mkdtemp(path)) {
-    lua_pushstring(L, path);
+  struct folder *folder = lua_newuserdatauv(L, sizeof *folder + n, 0);
+  folder->owner = 0;
+  snprintf(folder->path, n, "%s" TEMPLATE, base);
+  luaL_setmetatable(L, FOLDER);
+  return 1;
+}
+
+/* Gives its path; or nil and an error. */
+static int make_folder(lua_State *L) {
+  struct folder *folder = luaL_checkudata(L, 1, FOLDER);
+  if (mkdtemp(folder->path)) {
+    folder->owner = getpid();
+    lua_pushstring(L, folder->path);
     return 1;
   }
-  sq_failure_errno(&f, errno, "cannot make a folder in", base);
+  struct sq_failure f;
+  int err_no = errno;
+  char *slash = strrchr(folder->path, '/');
+  *slash = '\0';
+  sq_failure_errno(&f, err_no, "cannot make a folder in", folder->path);
+  *slash = '/';
   return sq_error_return(L, &f, METHOD);
 }
+
+static void empty(const char *path) {
+  DIR *dir = opendir(path);
+  const struct dirent *entry;
+  if (!dir) return;
+  while ((entry = readdir(dir))) (void)unlinkat(dirfd(dir), entry->d_name, 0);
+  closedir(dir);
+}
+
+/* Serves __close and __gc, too; asks Lua for no memory.  A file that is open
+ * stays readable.  A download that was left may be writing its last. */
+static int clear_folder(lua_State *L) {
+  struct folder *folder = luaL_checkudata(L, 1, FOLDER);
+  if (folder->owner == 0 || folder->owner != getpid()) return 0;
+  for (int tries = 0; tries < TRIES; tries++) {
+    empty(folder->path);
+    if (rmdir(folder->path) == 0 || errno == ENOENT) {
+      folder->owner = 0;
+      break;
+    }
+  }
+  return 0;
+}
+
+/* ---- what the steps need beside requests ------------------------------ */
 
 /* Seconds that only go forward. */
 static int read_clock(lua_State *L) {
@@ -124,10 +175,17 @@ static int m_rehearse(lua_State *L) {
 
 void sq_rehearsal_add(lua_State *L) {
   static const luaL_Reg parts[] = {{"download", sq_download_within},
+                                   {"new_folder", new_folder},
                                    {"make_folder", make_folder},
+                                   {"clear_folder", clear_folder},
                                    {"clock", read_clock},
                                    {"in_task", in_task},
                                    {NULL, NULL}};
+  static const luaL_Reg metamethods[] = {
+      {"__close", clear_folder}, {"__gc", clear_folder}, {NULL, NULL}};
+  luaL_newmetatable(L, FOLDER);
+  luaL_setfuncs(L, metamethods, 0);
+  lua_pop(L, 1);
   lua_newtable(L);
   luaL_setfuncs(L, parts, 0);
   sq_endpoints_add(L, false);

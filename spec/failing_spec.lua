@@ -24,7 +24,7 @@ local MEMORY = {
 -- errno: 4 EINTR, 5 EIO, 11 EAGAIN, 13 EACCES, 17 EEXIST, 22 EINVAL, 24
 -- EMFILE, 28 ENOSPC, 37 ENOLCK, 95 EOPNOTSUPP, 122 EDQUOT
 local FILES = { "download", "download to a new folder", "replace", "resume",
-  "park", "from a listing", "zip", "mirror" }
+  "park", "redirected", "from a listing", "zip", "rehearse", "mirror" }
 local CALLS = {
   { "bytes are written", "core",
     "pwrite:28,pwrite:5,pwrite:4,pwrite:122,write:28,write:5,write:4" },
@@ -33,7 +33,8 @@ local CALLS = {
   { "files are cut or given room", "core",
     "ftruncate:5,ftruncate:4,fallocate:28,fallocate:95,fallocate:4" },
   { "files are opened", "core", "open:24,open:13,openat:24,openat:28" },
-  { "folders are made", "core", "mkdir:13,mkdir:28,mkdirat:13,mkdirat:28" },
+  { "folders are made", "core", "mkdir:13,mkdir:28,mkdirat:13,mkdirat:28,"
+    .. "mkdtemp:13,mkdtemp:28" },
   { "files are renamed or removed", "core", "renameat:13,renameat2:22,"
     .. "renameat2:13,renameat2:17,renameat2:28,linkat:1,unlinkat:13" },
   { "files are locked", "core", "flock:37,flock:11,flock:4" },

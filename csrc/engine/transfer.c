@@ -4,7 +4,7 @@
  *
  * A transfer owns its easy handle, its form, its header list and its error
  * buffer, and gives them up in that order, since libcurl points at the others
- * until the handle is reset or gone.
+ * until the handle is kept by the wire or gone.
  */
 #include "transfer_private.h"
 

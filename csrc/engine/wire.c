@@ -2,10 +2,12 @@
  * wire.c - libcurl's set-up, the multi handle, and the easy handles that wait
  * for their next exchange.
  *
- * To make an easy handle costs more than a request, so a few are kept: reset,
- * or, after a read of the API, set as they are and with their headers.  A
- * transfer owns its handle from sq_wire_take_handle to sq_wire_give_handle,
- * the wire before and after.
+ * To make an easy handle costs more than a request, so a few are kept after a
+ * read of the API, set as they are and with their headers.  None is reset to
+ * serve otherwise: where memory is short, libcurl's reset leaves defaults out
+ * and cannot say so, and what is sent then stands still.  A transfer owns its
+ * handle from sq_wire_take_handle to sq_wire_give_handle, the wire before and
+ * after.
  */
 #include "wire.h"
 
@@ -15,8 +17,8 @@
 
 enum { CONNECTIONS_KEPT = 64, HANDLES_KEPT = 8 };
 
-/* An easy handle that waits for its next exchange: reset (`setting` 0), or as
- * the last one with this setting left it. */
+/* An easy handle that waits for its next exchange, as the last one with this
+ * setting left it. */
 struct idle {
   CURL *easy;
   uint64_t setting;
@@ -64,12 +66,13 @@ struct sq_wire *sq_wire_new(void) {
   return w;
 }
 
+static void drop_idle(struct idle *idle) {
+  curl_easy_cleanup(idle->easy);
+  curl_slist_free_all(idle->headers);
+}
+
 void sq_wire_free(struct sq_wire *w) {
-  while (w->idle_count > 0) {
-    struct idle *idle = &w->idle[--w->idle_count];
-    curl_easy_cleanup(idle->easy);
-    curl_slist_free_all(idle->headers);
-  }
+  while (w->idle_count > 0) drop_idle(&w->idle[--w->idle_count]);
   curl_multi_cleanup(w->multi);
   free(w);
 }
@@ -109,40 +112,32 @@ void sq_wire_run(struct sq_wire *w) {
 
 bool sq_wire_take_handle(struct sq_wire *w, struct sq_transfer *t) {
   int i = w->idle_count - 1;
-  while (i > 0 && w->idle[i].setting != t->setting) i--;
+  while (i >= 0 && w->idle[i].setting != t->setting) i--;
   if (i < 0) {
     t->easy = curl_easy_init();
     return false;
   }
-  struct idle found = w->idle[i];
+  t->easy = w->idle[i].easy;
+  t->headers = w->idle[i].headers;
   w->idle[i] = w->idle[--w->idle_count];
-  t->easy = found.easy;
-  if (found.setting != 0 && found.setting == t->setting) {
-    t->headers = found.headers;
-    return true;
-  }
-  curl_easy_reset(t->easy);
-  curl_slist_free_all(found.headers);
-  return false;
+  return true;
 }
 
-/* A reset leaves the number of the last system error, which would be taken for
+/* A handle has the number of its last system error, which would be taken for
  * the next exchange's. */
 void sq_wire_give_handle(struct sq_wire *w, struct sq_transfer *t) {
-  struct idle idle = {t->easy, 0, NULL};
   long os_errno = 0;
   curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
-  if (w->idle_count == HANDLES_KEPT || os_errno != 0) {
+  if (!t->ended_well || !t->setting || os_errno != 0) {
     curl_easy_cleanup(t->easy);
     return;
   }
-  if (t->ended_well && t->setting) {
-    curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL); /* the transfer's */
-    idle.setting = t->setting;
-    idle.headers = t->headers;
-    t->headers = NULL;
-  } else {
-    curl_easy_reset(t->easy);
+  if (w->idle_count == HANDLES_KEPT) { /* perhaps of a client that is gone */
+    drop_idle(&w->idle[0]);
+    w->idle_count--;
+    for (int i = 0; i < w->idle_count; i++) w->idle[i] = w->idle[i + 1];
   }
-  w->idle[w->idle_count++] = idle;
+  curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL); /* the transfer's */
+  w->idle[w->idle_count++] = (struct idle){t->easy, t->setting, t->headers};
+  t->headers = NULL;
 }

@@ -11,7 +11,6 @@
 -- Leaving early (a raised error, a cancelled task) runs Run:__close, which
 -- deletes it, too: at once where calls block, else in a task of its own.
 
-local lfs = require "lfs"
 local failure = require "squarecloud.mirror.failure"
 
 local FIRST_LOOK, LAST_LOOK = 0.25, 5 -- seconds between two, doubling
@@ -19,17 +18,26 @@ local FIRST_LOOK, LAST_LOOK = 0.25, 5 -- seconds between two, doubling
 -- What the platform calls an application that has come to its end.
 local ENDED = { exited = true, stopped = true, crashed = true, error = true }
 
+local STRANGER = "look for an application that you do not know"
+local UNNAMED = "(" .. STRANGER .. ")"
+
 local Run = { __name = "squarecloud.Rehearsal" }
 Run.__index = Run
+local Witness = {}
 
+-- What a run needs when it is left is made here: there may be no memory then.
 local function new_run(client, snapshot, options, core)
   local report = options.report or {}
   for name in pairs(report) do report[name] = nil end
   report.seconds, report.deleted = {}, false
-  return setmetatable({ client = client, snapshot = snapshot, core = core,
+  local run = setmetatable({ client = client, snapshot = snapshot, core = core,
     options = options, report = report, in_task = core.in_task(client),
-    deadline = core.clock() + options.timeout,
-    operation = "rehearse_restore " .. failure.show(snapshot.id) }, Run)
+    folder = core.new_folder(), deadline = core.clock() + options.timeout,
+    operation = "rehearse_restore " .. failure.show(snapshot.id),
+    zip = false, shown_id = false, unsure = false, why = false,
+    finished = false, witness = setmetatable({ run = false }, Witness) }, Run)
+  run.witness.run = run
+  return run
 end
 
 function Run:fail(kind, message)
@@ -58,28 +66,14 @@ end
 
 ---------------------------------------------------------------- download
 
--- The file has no name any more once this has run: what is open stays.
-function Run:clear_folder()
-  local folder = self.folder
-  if not folder then return end
-  self.folder = nil
-  local there, names, state = pcall(lfs.dir, folder)
-  if not there then return end -- somebody else has swept up
-  for name in names, state do
-    if name ~= "." and name ~= ".." then os.remove(folder .. "/" .. name) end
-  end
-  lfs.rmdir(folder)
-end
-
 function Run:download()
-  local err
-  self.folder, err = self.core.make_folder()
-  if not self.folder then return nil, err end
+  local path, err = self.core.make_folder(self.folder)
+  if not path then return nil, err end
   local left, late = self:left()
   if not left then return nil, late end
-  self.zip, err = self.core.download(self.snapshot, { path = self.folder,
+  self.zip, err = self.core.download(self.snapshot, { path = path,
     within = left, progress = self:teller() })
-  self:clear_folder()
+  self.core.clear_folder(self.folder) -- what is open stays readable
   if not self.zip then return nil, err end
   self.report.bytes = self.zip.bytes
   return true
@@ -95,17 +89,21 @@ end
 function Run:upload()
   local left, late = self:left()
   if not left then return nil, late end
-  self.uploading = true
+  self.unsure = true -- whether there is a copy, until its id is known
   local answer, err = self.core.upload_app(self.client, {
     app_id = self.snapshot.id, zip = self.zip, within = left,
     progress = self:teller() })
   self.zip:close()
   local response = answer and answer.response
   local id = type(response) == "table" and response.id
-  if is_id(id) then self.report.id = id end
-  self.uploading = false -- an interruption before this loses no copy unsaid
-  if not answer then return nil, err end
-  if self.report.id then return true end
+  if is_id(id) then
+    self.report.id = id
+    self.shown_id, self.unsure = failure.show(id), false
+    return true
+  elseif not answer then
+    self.unsure = err.sent
+    return nil, err
+  end
   local nothing, why = self:fail("protocol",
     "the answer to the upload names no id")
   why.sent = true
@@ -183,19 +181,19 @@ function Run:delete()
   return true
 end
 
--- Warns of a copy that nobody may be told of otherwise.
-local function new_witness(run)
-  return setmetatable({}, { __close = function()
-    if run.report.deleted then return end
-    warn("squarecloud: ", run.operation, ": the copy ",
-      failure.show(run.report.id), " is still there",
-      run.why and ": " .. tostring(run.why) or "")
-  end })
+-- Warns of a copy that nobody may be told of otherwise; in pieces, since to
+-- join them takes memory.
+function Witness:__close()
+  local run = self.run
+  if run.report.deleted then return end
+  local _, why = pcall(tostring, run.why or "")
+  warn("squarecloud: ", run.operation, ": the copy ",
+    run.shown_id or UNNAMED, " is still there", run.why and ": " or "", why)
 end
 
 -- The same for a run that was left: nothing is raised, nobody is asked.
 local function delete_left_behind(run)
-  local witness <close> = new_witness(run) -- luacheck: ignore
+  local witness <close> = run.witness -- luacheck: ignore
   local ok, gone, why = pcall(run.delete, run)
   if not ok then
     run.why = gone
@@ -205,13 +203,13 @@ local function delete_left_behind(run)
 end
 
 function Run:__close()
-  self:clear_folder()
+  self.core.clear_folder(self.folder)
   if self.zip then self.zip:close() end
   if self.finished or self.report.deleted then return end
   if not self.report.id then
-    if not self.uploading then return end
-    warn("squarecloud: ", self.operation, ": left while it was uploaded: look "
-      .. "for an application that you do not know")
+    if not self.unsure then return end
+    warn("squarecloud: ", self.operation, ": left while it was uploaded: ",
+      STRANGER)
   elseif not self.options.keep and not (self.in_task
     and pcall(self.client.spawn, self.client, delete_left_behind, self)) then
     delete_left_behind(self)
@@ -223,10 +221,10 @@ end
 -- What became of the copy, as the end of a message.
 function Run:fate(err, why)
   local report = self.report
-  local copy = report.id and "the copy " .. failure.show(report.id)
+  local copy = report.id and "the copy " .. self.shown_id
   if not copy then
-    return err.sent and "a copy may have been made all the same: look for an "
-      .. "application that you do not know" or "no copy was made"
+    return err.sent and "a copy may have been made all the same: " .. STRANGER
+      or "no copy was made"
   elseif report.deleted then
     return copy .. " was deleted"
   elseif self.options.keep then
@@ -264,10 +262,12 @@ return function(client, snapshot, options, core)
     if not ok then break end
   end
   local gone, why = run:put_away(err)
-  run.finished = true
+  if not (ok and gone) then
+    err = err or why
+    err.message = err.message .. "; " .. run:fate(err, why)
+    err.rehearsal = run.report
+  end
+  run.finished = true -- and said
   if ok and gone then return run.report end
-  err = err or why
-  err.message = err.message .. "; " .. run:fate(err, why)
-  err.rehearsal = run.report
   return nil, err
 end

@@ -149,7 +149,8 @@ add("wait", {
 local function download(env, options)
   local client <close> = env.client(options.client)
   options.client = nil
-  options.url, options.path = env.url, options.path or env.dir
+  options.url = options.url or env.url
+  options.path = options.path or env.dir
   options.filename = "a.zip"
   local zip <close>, err = client:download(options)
   if not zip then return nil, err end
@@ -246,6 +247,25 @@ add("park", {
   end,
 })
 
+-- The store sends it to another host, and there to a second address.
+add("redirected", {
+  changes = true,
+  kept = PART, finished = { "a.zip" },
+  survey = check_whole, check = check_download,
+  prepare = function(env)
+    local moved = env.s.http:gsub("127.0.0.1", "localhost") .. "/files/moved"
+    env.s:clear_faults()
+    env.s:fault { fault = "redirect", to = moved,
+      match = { path = "/files/first" } }
+    env.s:fault { fault = "redirect", to = env.url,
+      match = { path = "/files/moved" } }
+    return env.s
+  end,
+  call = function(env)
+    return download(env, { url = env.s.http .. "/files/first" })
+  end,
+})
+
 add("from a listing", {
   kept = { "%.zip$", "%.part$", "%.part%.meta$" },
   call = function(env)
@@ -310,6 +330,61 @@ add("zip", {
   check = function(env, _, count)
     assert(count == 3)
     assert(read(env.dir .. "/out/d/e/c.txt") == "third")
+  end,
+})
+
+------------------------------------------------------------------ rehearsals
+
+local report = {} -- the last rehearsal's
+local told -- and its error
+local copies = {} -- of earlier ones, still there
+
+local function rehearse(env, client)
+  told = nil
+  local list, err = client:all_app_snapshots(env.s.apps[1])
+  if not list then return nil, err end
+  local done
+  done, told = client:rehearse_restore(list[1], { consent = true, settle = 0,
+    timeout = 60, progress = function() end, report = report })
+  return done, told
+end
+
+-- Who made a copy knows of it, and nothing of the snapshot is left behind.
+local function survey_rehearsal(env)
+  local client <close> = env.client()
+  local said = env.warned() .. (told and told.message or "")
+  for _, app in ipairs(assert(client:account()).response.applications) do
+    local own = env.s.apps[1] == app.id or env.s.apps[2] == app.id
+      or env.s.apps[3] == app.id
+    if not own and not copies[app.id] then
+      copies[app.id] = true
+      assert(said:find(app.id, 1, true)
+        or said:find("look for an application", 1, true), "a hidden copy")
+    end
+  end
+  for _, name in ipairs(helpers.names(os.getenv "TMPDIR")) do
+    assert(not name:find "^squarecloud%-rehearsal", "left over: " .. name)
+  end
+end
+
+local function check_rehearsal(env)
+  assert(report.deleted and report.status == "running")
+  survey_rehearsal(env)
+end
+
+add("rehearse", {
+  survey = survey_rehearsal, check = check_rehearsal,
+  call = function(env)
+    local client <close> = env.client { trace = function() end }
+    return rehearse(env, client)
+  end,
+})
+
+add("rehearse in a task", {
+  survey = survey_rehearsal, check = check_rehearsal,
+  call = function(env)
+    local client <close> = env.client()
+    return client:run(rehearse, env, client)
   end,
 })
 

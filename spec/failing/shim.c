@@ -11,6 +11,7 @@
  *   shim.load(n, times, script)
  *       the same for a Lua state of its own whose allocator fails; the script
  *       is run once more, and then has to succeed: nil, or what it raised
+ *   shim.warned()    what this state has warned of since the last time
  *   shim.live()      blocks allocated by the module and not freed; by libcurl
  *                    and libzip
  *
@@ -112,6 +113,7 @@ enum {
   OPENAT,
   MKDIR,
   MKDIRAT,
+  MKDTEMP,
   RENAME,
   RENAMEAT,
   RENAMEAT2,
@@ -126,11 +128,12 @@ enum {
 };
 
 static const char *const names[KINDS + 1] = {
-    "malloc",   "allocator", "write",     "pwrite",         "read",
-    "pread",    "fsync",     "fdatasync", "ftruncate",      "fallocate",
-    "open",     "openat",    "mkdir",     "mkdirat",        "rename",
-    "renameat", "renameat2", "linkat",    "unlinkat",       "remove",
-    "flock",    "fopen",     "eventfd",   "pthread_create", NULL};
+    "malloc", "allocator", "write",     "pwrite",    "read",
+    "pread",  "fsync",     "fdatasync", "ftruncate", "fallocate",
+    "open",   "openat",    "mkdir",     "mkdirat",   "mkdtemp",
+    "rename", "renameat",  "renameat2", "linkat",    "unlinkat",
+    "remove", "flock",     "fopen",     "eventfd",   "pthread_create",
+    NULL};
 
 static struct {
   atomic_int where; /* 0: no plan */
@@ -362,6 +365,13 @@ EXPORT FILE *fopen64(const char *path, const char *mode) {
   return next(path, mode);
 }
 
+EXPORT char *mkdtemp(char *path) {
+  static __typeof__(&mkdtemp) next;
+  if (fails(CALLER, MKDTEMP)) return NULL;
+  if (!next) FIND(next, "mkdtemp");
+  return next(path);
+}
+
 EXPORT int pthread_create(pthread_t *id, const pthread_attr_t *attr,
                           void *(*run)(void *), void *arg) {
   static __typeof__(&pthread_create) next;
@@ -467,13 +477,31 @@ static int f_live(lua_State *L) {
   return 2;
 }
 
+static char warned[1024];
+
+static void on_warning(void *ud, const char *words, int more) {
+  size_t used = strlen(warned);
+  (void)ud, (void)more;
+  snprintf(warned + used, sizeof warned - used, "%s", words);
+}
+
+static int f_warned(lua_State *L) {
+  lua_pushstring(L, warned);
+  warned[0] = '\0';
+  return 1;
+}
+
 int luaopen_failing_shim(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"call", f_call}, {"load", f_load}, {"live", f_live}, {NULL, NULL}};
+  static const luaL_Reg functions[] = {{"call", f_call},
+                                       {"load", f_load},
+                                       {"live", f_live},
+                                       {"warned", f_warned},
+                                       {NULL, NULL}};
   note_modules();
   if (!below.f) {
     below.f = lua_getallocf(L, &below.ud);
     lua_setallocf(L, allocator, NULL);
+    lua_setwarnf(L, on_warning, NULL);
   }
   luaL_newlib(L, functions);
   return 1;

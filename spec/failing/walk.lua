@@ -60,7 +60,7 @@ end
 -------------------------------------------------------------------- set up
 
 local s <close> = server.start()
-local env = { s = s }
+local env = { s = s, warned = shim.warned }
 local tries = 0
 
 function env.client(overrides)
@@ -244,7 +244,7 @@ assert(not response and err.kind == "network", err)
 assert(tostring(err):find("network", 1, true) and client:app "a".id == "a")
 assert(client:run(function() return client:sleep(0) end))
 for name, method in pairs { Client = "__gc", Call = "__gc", Engine = "__gc",
-  Task = "__gc", ZipFile = "__gc", Lock = "__gc",
+  Task = "__gc", ZipFile = "__gc", Lock = "__gc", Folder = "__gc",
   Snapshot = "__index", Response = "__index", SnapshotInfo = "__index",
   Error = "__tostring" } do
   assert(debug.getregistry()["squarecloud." .. name][method], name)

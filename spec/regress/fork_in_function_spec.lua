@@ -1,6 +1,7 @@
 --- A progress or trace function that forks, in a child that goes on: the call
 -- that it came from raises there. It hung instead, inside run, and where a
--- caller was about to drive its own request.
+-- caller was about to drive its own request; a rehearsal's child removed the
+-- folder that its parent was downloading to.
 
 local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
@@ -41,6 +42,22 @@ local SCRIPTS = {
       end)
     end)
   ]],
+  ["a progress function of a rehearsal, whose parent waits for it"] = [[
+    local how, code
+    local function fork_and_wait(step, done, total)
+      if pid or step ~= "download" or done == total then return end
+      pid = probe.fork()
+      if pid ~= 0 then how, code = probe.wait(pid, 5) end
+    end
+    local info = assert(client:all_app_snapshots(app))[1]
+    local ok, report, err = pcall(client.rehearse_restore, client, info,
+      { consent = true, settle = 0, progress = fork_and_wait })
+    if pid == 0 then
+      os.exit(not ok and tostring(report):find("not usable after fork", 1, true)
+        and 0 or 1)
+    end
+    print(ok and report and report.deleted or err, how, code)
+  ]],
   ["a trace function, inside run"] = [[
     local traced = new_client { trace = once }
     check(function()
@@ -65,6 +82,7 @@ describe("a fork in", function()
   for name, script in pairs(SCRIPTS) do
     it(name, function()
       local url = s:put_file("d.zip", downloads.archive(512))
+      s:add_snapshot { app = s.apps[1], bytes = downloads.archive(512) }
       s:configure { limit_rate = 1000000 }
       local out, err = lifetimes.run(HEAD .. script,
         lifetimes.arguments(s, dir), { URL = url })

@@ -93,6 +93,59 @@ describe("when memory is short", function()
         all_proxy = s.refused, no_proxy = "" })
   end)
 
+  it("stands still with no request", function()
+    run [[
+      local socket = require "socket"
+      local listener = assert(socket.bind("127.0.0.1", 0))
+      local _, port = listener:getsockname()
+      listener:settimeout(0)
+      local client = new_client { proxy = "http://127.0.0.1:" .. port,
+        base_url = "https://localhost:1/v2" }
+      local asked = 0
+      local function serve(one)
+        one:settimeout(60)
+        local line = one:receive "*l"
+        if line then asked = asked + 1 end
+        while line and line ~= "" do line = one:receive "*l" end
+        one:send "HTTP/1.1 502 Bad Gateway\r\n\r\n"
+        one:close()
+      end
+      local function ask()
+        local task = client:spawn(client.snapshot, client, "a")
+        while task.status == "running" do
+          client:step(0.001)
+          local one = listener:accept()
+          if one then serve(one) end
+        end
+        return task:wait()
+      end
+      local function judge(_, result, err)
+        assert(not result and err.kind ~= "timeout", tostring(err))
+      end
+      judge(nil, ask())
+      each("curl", "malloc", 1, ask, judge)
+      assert(asked > 2)]]
+  end)
+
+  it("leaves no folder of a rehearsal", function()
+    local dir <close> = helpers.tmpdir()
+    run([[
+      local lfs = require "lfs"
+      local client = new_client { snapshots_url = "http://127.0.0.1:1" }
+      local info = assert(client:all_snapshots())[1]
+      local function rehearse()
+        return client:rehearse_restore(info, { consent = true })
+      end
+      assert(select(2, rehearse()).kind == "network") -- and loads what it needs
+      each("lua", "allocator", 2, rehearse, function(_, _, _, n)
+        for name in lfs.dir(dir) do assert(name:find "^%.", n) end
+      end)]], dir, { TMPDIR = dir.path })
+  end)
+
+  it("tells of a rehearsal's copy, with none left at all", function()
+    walk("lua", "allocator", 1000000, 9, "rehearse")
+  end)
+
   it("keeps no mirror locked", function()
     local dir <close> = helpers.tmpdir()
     run([[

@@ -33,15 +33,16 @@ function failing.run(script, arguments, environment)
   return out .. err, code
 end
 
---- Walks; the arguments are walk.lua's.
+--- Walks; the arguments are walk.lua's. TMPDIR is the walk's alone.
 -- @return what it printed, and its exit code
 function failing.walk(...)
+  local dir <close> = helpers.tmpdir()
   local words = {}
   for i, word in ipairs { ... } do words[i] = tostring(word) end
   return failing.run([[
     assert(shim)
     arg = { ... }
-    dofile "spec/failing/walk.lua"]], words)
+    dofile "spec/failing/walk.lua"]], words, { TMPDIR = dir.path })
 end
 
 return failing
