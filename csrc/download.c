@@ -88,6 +88,7 @@ static int start(lua_State *L, const struct sq_options *o, int client,
   d.verify = read_verify(o);
   d.segments = (int)sq_options_integer(o, "segments", c->segments, 1, 16);
   double within = sq_options_number(o, "within", 0, 0, 1e9);
+  d.make_dir = within == 0; /* a rehearsal's own, which may be gone by then */
   d.watched = sq_options_function(o, "progress");
   int progress = lua_gettop(L);
   struct sq_call *call =

@@ -70,10 +70,10 @@ static bool make_folders(const char *dir, struct sq_failure *f) {
   return ok;
 }
 
-static bool open_folder(struct sq_part *p, struct sq_failure *f) {
+static bool open_folder(struct sq_part *p, bool make, struct sq_failure *f) {
   int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
   p->folder = open(p->dir, flags);
-  if (p->folder < 0 && errno == ENOENT) {
+  if (p->folder < 0 && errno == ENOENT && make) {
     if (!make_folders(p->dir, f)) return false;
     p->folder = open(p->dir, flags);
   }
@@ -246,8 +246,8 @@ void sq_part_close(struct sq_part *p) {
   p->folder = -1;
 }
 
-bool sq_part_open(struct sq_part *p, const char *dir, const char *name,
-                  bool overwrite, struct sq_failure *f) {
+bool sq_part_open(struct sq_part *p, const char *dir, bool make,
+                  const char *name, bool overwrite, struct sq_failure *f) {
   bool moved = false;
   sq_part_clear(p);
   p->dir = dir;
@@ -255,7 +255,7 @@ bool sq_part_open(struct sq_part *p, const char *dir, const char *name,
   /* a name that is cut would be another file's */
   if (strlen(name) + sizeof ".part.meta.new" > SQ_PART_NAME_BYTES)
     return sq_part_fail(p, ENAMETOOLONG, "cannot open", ".part", f);
-  if (!open_folder(p, f)) return false;
+  if (!open_folder(p, make, f)) return false;
   for (int tries = 0; tries < 8; tries++) {
     if (!look_at_target(p, overwrite, f) || !open_part(p, &moved, f)) break;
     /* looked at again under the lock: its last owner may just have ended */

@@ -29,13 +29,13 @@ struct sq_part {
 void sq_part_clear(struct sq_part *p);
 
 /*
- * Makes the folder (0700) when missing, opens and locks the part (0600,
- * a regular file, no symlink), and looks that the final name is free.  A part
+ * Makes the folder (0700) when missing and `make`, opens and locks the part
+ * (0600, a regular file, no symlink), looks that the final name is free. A part
  * that is not ours alone (another user's, or with a second name) is removed
  * and made anew.  Fails with exists, or filesystem; nothing stays open then.
  */
-bool sq_part_open(struct sq_part *p, const char *dir, const char *name,
-                  bool overwrite, struct sq_failure *f);
+bool sq_part_open(struct sq_part *p, const char *dir, bool make,
+                  const char *name, bool overwrite, struct sq_failure *f);
 
 /* Room for `total` bytes, where the file system can say so. */
 bool sq_part_reserve(struct sq_part *p, int64_t total, struct sq_failure *f);

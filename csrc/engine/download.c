@@ -81,7 +81,8 @@ static bool can_resume(struct download *d) {
 
 static void prepare_job(struct sq_op *op) {
   struct download *d = sq_download_of(op);
-  if (!sq_part_open(&d->part, d->dir, d->name, d->overwrite, &d->job_failure))
+  if (!sq_part_open(&d->part, d->dir, d->make_dir, d->name, d->overwrite,
+                    &d->job_failure))
     return;
   if (can_resume(d)) return;
   d->record.pieces.count = 0;
@@ -417,6 +418,7 @@ struct sq_op *sq_download_new(struct sq_profile *p,
   d->verify = o->verify;
   d->overwrite = o->overwrite;
   d->resume = o->resume;
+  d->make_dir = o->make_dir;
   d->watched = o->watched;
   d->pinned = o->version_id[0] != '\0';
   d->width = o->segments < STREAMS_MAX ? o->segments : STREAMS_MAX;

@@ -54,7 +54,7 @@ struct download {
   char *operation, *url, *dir, *name, *object;
   int64_t expected, expires;
   enum sq_verify verify;
-  bool overwrite, resume, pinned, watched;
+  bool overwrite, resume, make_dir, pinned, watched;
 
   /* the file: the job's while one is under way, but for sq_part_write */
   enum step {

@@ -184,7 +184,8 @@ struct sq_download_options {
   enum sq_verify verify;
   int segments;
   bool overwrite, resume;
-  bool watched; /* the caller may still cancel when all bytes are there */
+  bool make_dir; /* when it is missing */
+  bool watched;  /* the caller may still cancel when all bytes are there */
 };
 struct sq_op *sq_download_new(struct sq_profile *p,
                               const struct sq_download_options *options);

@@ -41,6 +41,7 @@ assert(square.retention and square.mirror and square.progress)
 
 local s <close> = server.start()
 local base <close> = helpers.tmpdir()
+require("env_probe").set("TMPDIR", tostring(base))
 os.execute("mkdir -p build/fuzz")
 local trace = assert(io.open(TRACE, "w"))
 trace:setvbuf "line"
@@ -165,6 +166,21 @@ local function restore_options()
     version_id = maybe "1" }
 end
 
+-- A snapshot and how to rehearse it; nothing here waits long.
+local function some_snapshot()
+  return object(pick { "SnapshotInfo", "Snapshot" })
+end
+
+local function rehearsal_options()
+  local o = { consent = maybe(random(6) > 1), settle = maybe(0),
+    timeout = pick { 0.001, 0.05, 0.3, 0.3 } }
+  if random(4) == 1 then o.keep = maybe(random(2) == 1) end
+  if random(3) == 1 then o.progress = maybe(callback) end
+  if random(3) == 1 then o.report = maybe {} end
+  if random(20) == 1 then o[pick(OPTIONS)] = value() end
+  return o
+end
+
 local function task_body()
   return function(...)
     for _ = 1, random(3) do act() end
@@ -181,6 +197,7 @@ local MEANT = {
   Client = { snapshot = { some(app) }, all_app_snapshots = { some(app) },
     all_snapshots = {}, account = {}, app = { some(app) },
     database = { some(app) }, restore_snapshot = { some(restore_options) },
+    rehearse_restore = { some(some_snapshot), some(rehearsal_options) },
     download = { function()
       local o = download_options()
       o.url = maybe(pool.url or "x")
@@ -348,6 +365,28 @@ local function use_mirror()
   return mirror:close()
 end
 
+-- A rehearsal in a task, left at any of its steps: closed, cancelled, dropped
+-- or forgotten.
+local function use_rehearsal()
+  local client = object "Client"
+  if not client then return end
+  if not some_snapshot() then
+    call("Client.snapshot", client.snapshot, client, pick(s.apps))
+  end
+  local task
+  call("Client.spawn", function()
+    task = client:spawn(client.rehearse_restore, client, some_snapshot(),
+      rehearsal_options())
+    return task
+  end)
+  for _ = 1, random(0, 30) do
+    call("Client.step", client.step, client, pick { 0, 0.001 })
+  end
+  local leave = pick { function() client:close() end, act, collectgarbage,
+    function() return task:cancel() end }
+  call("leave a rehearsal", leave)
+end
+
 local FAULTS = { "reset", "empty_reply", "drop_kept", "close_after", "cut",
   "chunked_malformed", "no_length", "http09", "nothing", "html", "gzip",
   "json_deep", "ignore_range", "range_not_satisfiable", "short_range" }
@@ -362,6 +401,7 @@ local ACTS = {
     "newer_than", "check_policy", "describe", "parse_time", "to_download",
     "total_size", "quota_left" }], value(), value(), value()) end,
   function() if random(4) == 1 then call("mirror", use_mirror) end end,
+  use_rehearsal,
   function()
     local client = object "Client"
     if client then
@@ -434,6 +474,9 @@ local function episode(seed)
   collectgarbage()
   lfs.chdir(here)
   helpers.remove(dir)
+  for _, name in ipairs(helpers.names(tostring(base))) do
+    fail("left over: " .. name)
+  end
 end
 
 local before

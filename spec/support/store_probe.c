@@ -587,7 +587,8 @@ static int p_open(lua_State *L) {
   p->name = memcpy(lua_newuserdatauv(L, m + 1, 0), name, m + 1);
   lua_setiuservalue(L, 4, 2);
   memset(&p->part, 0x41, sizeof p->part);
-  bool ok = sq_part_open(&p->part, p->dir, p->name, lua_toboolean(L, 3), &f);
+  bool ok =
+      sq_part_open(&p->part, p->dir, true, p->name, lua_toboolean(L, 3), &f);
   if (!ok && (p->part.fd >= 0 || p->part.folder >= 0 || p->part.locked))
     return luaL_error(L, "something stays open");
   if (!ok) return push_outcome(L, ok, &f);
