@@ -83,7 +83,7 @@ describe("a part", function()
     assert.is_true(BYTES == helpers.read_file(dir .. "/a.zip"))
   end
 
-  it("takes nothing of a whole answer that stalls in its first bytes", function()
+  it("takes nothing of an answer that stalls in its first bytes", function()
     local task = start()
     serve(rest(100000))
     serve(two_bytes)
