@@ -1,6 +1,8 @@
 --- The extension's classes and their methods, read from the registry, so that
 -- a spec that goes through all of them misses no new one.
 
+require "squarecloud.core" -- registers them
+
 local classes = {}
 
 --- The classes that have methods: metatables by name without "squarecloud.".
