@@ -73,8 +73,10 @@ describe("Ctrl-C in", function()
         local _ = info
         probe.burn(2)
         local start = probe.now()
-        probe.alarm(0.2)
-        local ok, why = pcall(function() ]] .. call.script .. [[ end)
+        local ok, why = pcall(function()
+          probe.alarm(0.2)
+          ]] .. call.script .. [[
+        end)
         print(("took %.3f"):format(probe.now() - start - 0.2))
         assert(not ok)
         assert(tostring(why):find("interrupted!", 1, true), why)
