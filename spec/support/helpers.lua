@@ -33,9 +33,11 @@ end
 
 --- A new folder, and its end: local dir <close> = helpers.tmpdir()
 --- (`tostring(dir)` and `dir.path` are its absolute path).
-function helpers.tmpdir()
+-- @param base another folder to make it in
+function helpers.tmpdir(base)
   local path = os.tmpname()
   os.remove(path)
+  if base then path = base .. "/" .. path:match "[^/]*$" end
   assert(lfs.mkdir(path))
   local function remove() helpers.remove(path) end
   return setmetatable({ path = path }, {
