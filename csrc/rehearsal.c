@@ -76,11 +76,11 @@ static void empty(const char *path) {
   closedir(dir);
 }
 
-/* Serves __close and __gc, too; asks Lua for no memory.  A file that is open
- * stays readable.  A download that was left may be writing its last. */
+/* Serves __gc, too; asks Lua for no memory.  A file that is open stays
+ * readable.  A download that was left may be writing its last. */
 static int clear_folder(lua_State *L) {
   struct folder *folder = luaL_checkudata(L, 1, FOLDER);
-  if (folder->owner == 0 || folder->owner != getpid()) return 0;
+  if (folder->owner != getpid()) return 0;
   for (int tries = 0; tries < TRIES; tries++) {
     empty(folder->path);
     if (rmdir(folder->path) == 0 || errno == ENOENT) {
@@ -181,10 +181,9 @@ void sq_rehearsal_add(lua_State *L) {
                                    {"clock", read_clock},
                                    {"in_task", in_task},
                                    {NULL, NULL}};
-  static const luaL_Reg metamethods[] = {
-      {"__close", clear_folder}, {"__gc", clear_folder}, {NULL, NULL}};
   luaL_newmetatable(L, FOLDER);
-  luaL_setfuncs(L, metamethods, 0);
+  lua_pushcfunction(L, clear_folder);
+  lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
   lua_newtable(L);
   luaL_setfuncs(L, parts, 0);

@@ -2,12 +2,12 @@
  * wire.c - libcurl's set-up, the multi handle, and the easy handles that wait
  * for their next exchange.
  *
- * To make an easy handle costs more than a request, so a few are kept after a
- * read of the API, set as they are and with their headers.  None is reset to
- * serve otherwise: where memory is short, libcurl's reset leaves defaults out
- * and cannot say so, and what is sent then stands still.  A transfer owns its
- * handle from sq_wire_take_handle to sq_wire_give_handle, the wire before and
- * after.
+ * A few easy handles are kept after a read of the API, set as they are and with
+ * their headers: the next read by the same profile then sets little more than
+ * its url.  None is reset to serve otherwise: where memory is short, libcurl's
+ * reset leaves defaults out and cannot say so, and what is sent then stands
+ * still.  A transfer owns its handle from sq_wire_take_handle to
+ * sq_wire_give_handle, the wire before and after.
  */
 #include "wire.h"
 
