@@ -1,17 +1,12 @@
 --- The module's table: what it gives, and its parts in Lua, which load when
 -- they are first used.
 
-local lfs = require "lfs"
 local child = require "spec.support.child"
 local core = require "squarecloud.core"
+local helpers = require "spec.support.helpers"
 local square = require "squarecloud"
 
--- The modules' path, from the root on.
-local function absolute()
-  local path = package.searchpath("squarecloud.core", package.cpath)
-  if not path:find "^/" then path = lfs.currentdir() .. "/" .. path end
-  return path:gsub("squarecloud/core%.so$", "?.so") .. ";" .. package.cpath
-end
+local CPATH = helpers.absolute(package.cpath)
 
 describe("the module", function()
   it("passes on what is in C", function()
@@ -37,7 +32,7 @@ describe("the module", function()
         end
         assert(package.loaded["squarecloud.core"])
         print(table.concat(names, " "))
-      ]], { use }, { LUA_CPATH = absolute() })
+      ]], { use }, { LUA_CPATH = CPATH })
       assert.equal(use == "all" and "Client open_zip version\n" or use .. "\n",
         out, err)
     end
@@ -49,19 +44,21 @@ describe("the module", function()
       local globals = _G
       for name in pairs(globals) do globals[name] = nil end
       print(type(square.Client), type(square.open_zip), square.other)
-    ]], {}, { LUA_CPATH = absolute() })
+    ]], {}, { LUA_CPATH = CPATH })
     assert.equal("function\tfunction\tnil\n", out, err)
   end)
 
   it("loads at once what may not be found later", function()
+    local folder = package.searchpath("squarecloud.core", CPATH)
+      :gsub("squarecloud/core%.so$", "")
     local out, err = child.run([[
       local lfs = require "lfs"
       assert(lfs.chdir(...))
       local square = require "squarecloud"
       assert(lfs.chdir "/")
       print(type(square.Client))
-    ]], { (absolute():match "^[^?]*") }, { LUA_PATH = lfs.currentdir()
-      .. "/lua/?/init.lua;;", LUA_CPATH = "./?.so;;" })
+    ]], { folder }, { LUA_PATH = helpers.absolute(package.path),
+      LUA_CPATH = "./?.so;;" })
     assert.equal("function\n", out, err)
   end)
 

@@ -14,15 +14,10 @@ local quote = require("spec.support.quote").shell
 
 local command = {}
 
--- Module paths that hold in another folder, too.
-local function absolute(paths)
-  local here = lfs.currentdir()
-  return ((";" .. paths):gsub(";%./", ";" .. here .. "/"):sub(2))
-end
-
 -- The folder of the command, for when it is not on the PATH already.
 local function bin_folder()
-  local file = package.searchpath("squarecloud.cli", absolute(package.path))
+  local file = package.searchpath("squarecloud.cli",
+    helpers.absolute(package.path))
   return file and file:gsub("squarecloud/cli%.lua$", "bin") or ""
 end
 
@@ -51,8 +46,8 @@ local function environment(s, setting)
   local words = { "env", "-i", "LC_ALL=C.UTF-8", "TZ=UTC",
     "HOME=" .. tostring(home),
     "PATH=" .. bin_folder() .. ":" .. os.getenv "PATH",
-    "LUA_PATH=" .. absolute(package.path),
-    "LUA_CPATH=" .. absolute(package.cpath) }
+    "LUA_PATH=" .. helpers.absolute(package.path),
+    "LUA_CPATH=" .. helpers.absolute(package.cpath) }
   if s and setting.key ~= false then
     words[#words + 1] = "SQUARE_API_KEY=" .. (setting.key or s.key)
   end

@@ -112,12 +112,6 @@ end
 
 ---------------------------------------------------------- other processes
 
--- Module paths that hold in another folder, too.
-local function absolute(paths)
-  local here = lfs.currentdir()
-  return (";" .. paths):gsub(";%./", ";" .. here .. "/"):sub(2)
-end
-
 local SCRIPT = [[
 local square = require "squarecloud"
 local options = load("return " .. ...)()
@@ -148,8 +142,8 @@ function downloads.start(s, options, setting)
   local word = quote.shell
   local command = ("cd %s && %s echo $$ && exec env LUA_PATH=%s LUA_CPATH=%s "
     .. "lua5.4 %s %s 2>&1 </dev/null"):format(word(setting.folder or "/"),
-    setting.shell or "", word(absolute(package.path)),
-    word(absolute(package.cpath)), word(script),
+    setting.shell or "", word(helpers.absolute(package.path)),
+    word(helpers.absolute(package.cpath)), word(script),
     word(quote.lua { client = client, download = options }))
   local pipe = assert(io.popen(command, "r"))
   local process = { pid = pipe:read "n" }

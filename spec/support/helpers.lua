@@ -69,6 +69,14 @@ function helpers.names(path)
   return names
 end
 
+--- Module paths (package.path, package.cpath) that hold in another folder, too.
+function helpers.absolute(paths)
+  return (paths:gsub("[^;]+", function(one)
+    if one:find "^/" then return one end
+    return lfs.currentdir() .. "/" .. one:gsub("^%./", "")
+  end))
+end
+
 --- The keys of a table, sorted.
 function helpers.keys(t)
   local keys = {}
