@@ -52,15 +52,16 @@ static bool decode(lua_State *L, const char *text, size_t n) {
   return rc == LUA_OK;
 }
 
-/* An error that does not come a second time was not the text's: a hook raised
- * (the interpreter's, at Ctrl-C), or memory was short. */
+/* An error that comes only once was not the text's: a hook raised (the
+ * interpreter's, at Ctrl-C), or memory was short. */
 bool sq_json_decode(lua_State *L, const char *text, size_t n) {
   if (decode(L, text, n)) return true;
-  if (!decode(L, text, n)) {
+  if (!decode(L, text, n) && lua_rawequal(L, -1, -2)) {
     lua_remove(L, -2);
     return false;
   }
-  lua_pop(L, 1);
+  decode(L, text, n); /* stack: first, second, third */
+  lua_pushvalue(L, lua_rawequal(L, -1, -3) ? -2 : -3);
   return lua_error(L);
 }
 

@@ -71,13 +71,6 @@ function failure.disk(what, path, reason, errno)
     { errno = errno })
 end
 
--- Raises again what was caught when it tells of nothing but memory.
-function failure.check_memory(why)
-  if why == "not enough memory" then
-    error(why, 0)
-  end
-end
-
 failure.show = show
 
 return failure

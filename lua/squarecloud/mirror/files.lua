@@ -16,32 +16,48 @@ local LOCK = ".mirror.lock"
 local READ_MAX = 65536
 local EWOULDBLOCK = 11
 
+-- The system's words in what lfs says: "cannot … <path>: <words>".
+local function reason_of(why)
+  return tostring(why):match "^cannot .*: ([^:]*)$"
+end
+
 -- What is at a path ("file", "directory", "link", …), or nil for nothing.
 function files.mode(path)
   return lfs.symlinkattributes(path, "mode")
 end
 
--- The size of a regular file that is no symbolic link, or nil.
+-- The size of a regular file that is no symbolic link; nil and an error.
 function files.size(path)
-  local found = lfs.symlinkattributes(path)
-  return found and found.mode == "file" and found.size or nil
+  local found, reason, errno = lfs.symlinkattributes(path)
+  if found and found.mode == "file" then
+    return found.size
+  end
+  return nil, failure.disk("cannot read", path,
+    found and "it is no plain file" or reason_of(reason), errno)
 end
 
 function files.is_folder(path)
   return lfs.attributes(path, "mode") == "directory"
 end
 
+-- A path from the root, without "." and doubled slashes in it, so that two can
+-- be compared. ".." stays: with links, it leads elsewhere than it seems to.
 function files.absolute(path)
-  path = path:gsub("(.)/+$", "%1")
-  if path:sub(1, 1) == "/" then
-    return path
+  if path:sub(1, 1) ~= "/" then
+    local here, reason, errno = lfs.currentdir()
+    if not here then
+      return nil, failure.disk("cannot tell", "the current directory", reason,
+        errno)
+    end
+    path = here .. "/" .. path
   end
-  local here, reason, errno = lfs.currentdir()
-  if not here then
-    return nil, failure.disk("cannot tell", "the current directory", reason,
-      errno)
+  local parts = {}
+  for part in path:gmatch "[^/]+" do
+    if part ~= "." then
+      parts[#parts + 1] = part
+    end
   end
-  return path == "." and here or (here:gsub("/$", "") .. "/" .. path)
+  return "/" .. table.concat(parts, "/")
 end
 
 -- Makes a folder and those above it that are missing.
@@ -65,18 +81,18 @@ end
 
 -- The names in a folder, without "." and "..", in no order.
 function files.names(path)
+  local ok, next_name, folder = pcall(lfs.dir, path)
+  local reason = not ok and reason_of(next_name)
+  if reason then
+    return nil, failure.disk("cannot read the folder", path, reason)
+  elseif not ok then
+    error(next_name, 0) -- not the folder's: memory is short, or a hook raised
+  end
   local names = {}
-  local ok, why = pcall(function()
-    for name in lfs.dir(path) do
-      if name ~= "." and name ~= ".." then
-        names[#names + 1] = name
-      end
+  for name in next_name, folder, nil, folder do
+    if name ~= "." and name ~= ".." then
+      names[#names + 1] = name
     end
-  end)
-  if not ok then
-    failure.check_memory(why)
-    return nil, failure.disk("cannot read the folder", path,
-      tostring(why):match(": ([^:]*)$") or why)
   end
   return names
 end

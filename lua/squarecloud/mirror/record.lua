@@ -10,10 +10,13 @@ local time = require "squarecloud.retention.time"
 local record = {}
 
 local FORMAT = 1
+local ENOENT = 2
 
 -- The members, in the order a person reads them in.
 local MEMBERS = { "id", "version_id", "created_at", "bytes", "scope", "app_id",
   "etag" }
+
+local NO_MEMORY = "not enough memory"
 
 cjson.decode_max_depth(8)
 
@@ -45,6 +48,16 @@ local function is_text_or_none(value)
   return value == nil or is_text(value)
 end
 
+-- Raises what was not the text's fault: what decoding raised for once only
+-- (memory was short, or a hook raised, as the interpreter's own at Ctrl-C).
+local function check_text(text, why)
+  local _, again = pcall(cjson.decode, text)
+  if why ~= again or why == NO_MEMORY then
+    local _, third = pcall(cjson.decode, text)
+    error(why == third and again or why, 0)
+  end
+end
+
 -- The entry that a JSON's text tells of, without its path; nil and "torn" for
 -- what a power loss leaves of a file, "newer" for a later version's, "foreign"
 -- for what is none of ours.
@@ -54,7 +67,7 @@ function record.decode(text)
   end
   local ok, found = pcall(cjson.decode, text)
   if not ok then
-    failure.check_memory(found) -- that says nothing of the text
+    check_text(text, found)
   end
   if not ok or type(found) ~= "table" or type(found.mirror) ~= "number" then
     return nil, "foreign"
@@ -106,12 +119,14 @@ end
 local function look_at(found, stem)
   local path = stem .. ".zip"
   local entry, why = record.read(stem .. ".json")
-  local size = files.size(path)
+  local size, err = files.size(path)
   local problems = found.problems
   if not size then
     if files.mode(path) then
       problems[#problems + 1] = problem(path, "foreign",
         "it is no plain file")
+    elseif err.errno ~= ENOENT then -- gone since its folder was read
+      problems[#problems + 1] = problem(path, "unreadable", err.message)
     end
   elseif not entry then
     problems[#problems + 1] = problem(path,
