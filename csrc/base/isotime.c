@@ -48,13 +48,14 @@ static int month_length(int year, int month) {
   return month == 2 && leap ? 29 : lengths[month - 1];
 }
 
-/* False for what no calendar or clock shows; a leap second becomes 59. */
+/* False for what no calendar or clock shows; a leap second, which ends an hour
+ * (or, in some zones, a quarter of one), becomes 59.  As retention/time.lua. */
 static bool seconds_from_civil(struct civil *c, int64_t *seconds) {
   if (c->year < 1 || c->year > 9999) return false;
   if (c->month < 1 || c->month > 12) return false;
   if (c->day < 1 || c->day > month_length(c->year, c->month)) return false;
-  if (c->hour > 23 || c->minute > 59 || c->second > 60) return false;
-  if (c->second == 60) c->second = 59;
+  if (c->second == 60 && c->minute % 15 == 14) c->second = 59;
+  if (c->hour > 23 || c->minute > 59 || c->second > 59) return false;
   *seconds = days_from_civil(c->year, c->month, c->day) * 24 + c->hour;
   *seconds = (*seconds * 60 + c->minute) * 60 + c->second;
   return true;

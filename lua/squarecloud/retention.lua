@@ -26,6 +26,7 @@ local show = time.show
 ---A snapshot, as the filters take it.
 ---@class squarecloud.retention.Element
 ---@field id string the application's or database's id
+---@field application_type? string tells an application's id from a database's
 ---@field created_at string|number ISO 8601 with Z or offset, or epoch seconds
 ---@field version_id? string tells the snapshots of one id apart
 ---@field bytes? integer size
@@ -124,7 +125,8 @@ local function describe(policy, opts)
 end
 
 ---Splits a list into what a policy keeps and what may be removed: restic's
----`forget`, with its rules and reasons. Each group (by id) is judged alone.
+---`forget`, with its rules and reasons. Each group is judged alone: by id, and
+---the applications apart from the databases where `application_type` tells.
 ---A snapshot in the future is always kept and spends no slot. Takes
 ---O(n log n) time and O(n) memory.
 ---@param list squarecloud.retention.Element[]
@@ -147,25 +149,25 @@ local function apply(list, policy, opts)
   return walk.apply(list, compiled, settings)
 end
 
--- The versions of a list as a set by id. Snapshots without one are never the
+-- The versions of a list as a set by owner. Snapshots without one are never the
 -- same as another.
-local NO_ID = {}
-
 local function index_versions(list)
-  local by_id = {}
+  local by_owner = {}
   for i = 1, #list do
-    local id, version = list[i].id or NO_ID, list[i].version_id
-    if version ~= nil and id == id then
-      by_id[id] = by_id[id] or {}
-      by_id[id][version] = true
+    local version = list[i].version_id
+    if version ~= nil then
+      local owner = lists.owner(list[i])
+      by_owner[owner] = by_owner[owner] or {}
+      by_owner[owner][version] = true
     end
   end
-  return by_id
+  return by_owner
 end
 
-local function has_version(by_id, element)
-  local versions, version = by_id[element.id or NO_ID], element.version_id
-  return versions ~= nil and version ~= nil and versions[version] ~= nil
+local function has_version(by_owner, element)
+  local version = element.version_id
+  local versions = version ~= nil and by_owner[lists.owner(element)]
+  return versions and versions[version] ~= nil or false
 end
 
 -- Both lists as one, each snapshot once, the remote's object preferred; with
@@ -197,8 +199,8 @@ end
 
 ---What to fetch so that the local store holds what the policy keeps: applies
 ---it to both lists together and gives the remote's snapshots that are kept
----and not here yet. A snapshot is told by (id, version_id); one without a
----version is never here.
+---and not here yet. A snapshot is told by its id, `version_id`, and
+---`application_type` where there is one; one without a version is never here.
 ---@param remote squarecloud.retention.Element[] what the platform lists
 ---@param here squarecloud.retention.Element[] what the local store holds
 ---@param policy squarecloud.retention.Policy

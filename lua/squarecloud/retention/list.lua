@@ -157,17 +157,24 @@ end
 -- Groups a list by a field's name or a function. Gives the keys in order of
 -- appearance and, parallel to the list, the number of each element's key (nil
 -- when there is one key at most); nil and a message for a bad element.
-local function groups(list, by, what)
-  local keys, numbers, number_of = {}, nil, {}
+-- `owners`: one id's application and database are two groups of the same key.
+local function groups(list, by, what, owners)
+  local keys, numbers, number_of, of_type = {}, nil, {}, {}
   for i = 1, #list do
     local key, why = read_key(list, i, by, what)
     if key == nil then
       return nil, why
     end
-    local number = number_of[key]
+    local numbers_here = number_of
+    local application_type = owners and list[i].application_type
+    if type(application_type) == "string" then
+      numbers_here = of_type[application_type] or {}
+      of_type[application_type] = numbers_here
+    end
+    local number = numbers_here[key]
     if not number then
       number = #keys + 1
-      number_of[key], keys[number] = number, key
+      numbers_here[key], keys[number] = number, key
       if number == 2 then
         numbers = {}
         for k = 1, i - 1 do
@@ -191,28 +198,42 @@ local function complain_same(list, first, second, what)
     time.escape(list[first].version_id))
 end
 
--- The first of the elements 1 to i that has the same id and version as i, if
--- any. `seen` holds the first element of each version, `others` a table by id
--- of those with further ids, which do not occur in practice.
+-- Whose snapshot it is: its id, and with it the application_type where there is
+-- one, since an application and a database may have the same id. Without an id
+-- a value that is no id.
+local NO_ID = {}
+
+local function owner(element)
+  local id, application_type = element.id, element.application_type
+  if id == nil or id ~= id then
+    return NO_ID
+  elseif type(application_type) == "string" and type(id) == "string" then
+    return application_type .. "\0" .. id
+  end
+  return id
+end
+
+-- The first of the elements 1 to i that has the same owner and version as i, if
+-- any. `seen` holds the first element of each version, `others` a table by
+-- owner of those of further ones, which do not occur in practice.
 local function find_same(list, seen, others, i, version)
   local first = seen[version]
   if not first then
     seen[version] = i
     return nil
   end
-  local id = list[i].id
-  if id == list[first].id then
+  local key = owner(list[i])
+  if key == owner(list[first]) then
     return first
   end
-  local by_id = others[version] or {}
-  local key = (id == nil or id ~= id) and others or id
-  others[version] = by_id
-  first = by_id[key]
-  by_id[key] = first or i
+  local by_owner = others[version] or {}
+  others[version] = by_owner
+  first = by_owner[key]
+  by_owner[key] = first or i
   return first
 end
 
--- Refuses a version_id that is no string, and an (id, version_id) that comes
+-- Refuses a version_id that is no string, and an owner and version that come
 -- twice; nil versions are never the same. A long list is gone through in
 -- parts, told apart by the last byte but one (a random digit in the known
 -- formats): a table of all versions takes more room than all else here.
@@ -392,6 +413,7 @@ return {
   times = times,
   sizes = sizes,
   groups = groups,
+  owner = owner,
   check_versions = check_versions,
   is_newer = is_newer,
   newest_first = newest_first,

@@ -48,7 +48,7 @@ end
 -- Seconds of the zone that starts at `at` and ends the string, or nil.
 local function read_zone(s, at)
   local sign = byte(s, at)
-  if sign == 90 then
+  if sign == 90 or sign == 122 then
     return at == #s and 0 or nil
   elseif sign ~= 43 and sign ~= 45 then
     return nil
@@ -92,9 +92,9 @@ end
 -- rather than captures, so that a million strings leave no garbage.
 local function parse_iso(s)
   local zone_at
-  if find(s, "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d") then
+  if find(s, "^%d%d%d%d%-%d%d%-%d%d[Tt ]%d%d:%d%d:%d%d") then
     zone_at = 20
-  elseif find(s, "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d") then
+  elseif find(s, "^%d%d%d%d%-%d%d%-%d%d[Tt ]%d%d:%d%d") then
     zone_at = 17
   elseif find(s, "^%d%d%d%d%-%d%d%-%d%d$") then
     zone_at = 11
@@ -122,6 +122,9 @@ local function parse_iso(s)
     if mark == 46 or mark == 44 then
       us, ns, zone_at = read_fraction(s, 21)
     end
+  end
+  if second == 60 and minute % 15 == 14 then
+    second = 59 -- a leap second, which ends an hour in most zones
   end
   if hour > 23 or minute > 59 or second > 59 or not us then
     return nil, NOT_ISO

@@ -297,7 +297,8 @@ local function new_job(list, compiled, options, what)
   end
   local keys, numbers
   if options.group_by then
-    keys, numbers = lists.groups(list, options.group_by, what)
+    keys, numbers = lists.groups(list, options.group_by, what,
+      options.group_by == "id")
     if not keys then
       return nil, numbers
     end
