@@ -153,8 +153,7 @@ local function locked(self, change, ...)
   return change(self, ...)
 end
 
----Everything the mirror holds, by path, so by id and oldest first: what the
----filters take.
+---Everything the mirror holds, by path: what the filters take.
 ---@return squarecloud.mirror.Entry[]? entries
 ---@return squarecloud.mirror.Problem[]|squarecloud.Error problems ZIP files in
 ---the mirror's folders that are no entries, and why; or the error
@@ -316,7 +315,8 @@ end
 
 ---Takes in a ZIP file that lies in `<dir>/<application_type>/<id>/` without
 ---its JSON, after reading it whole. What its name does not tell must be said.
----From then on it is the mirror's, and prune may remove it.
+---From then on it is the mirror's, and prune may remove it. A file that has its
+---JSON is an entry already, which is given as it is.
 ---@param options squarecloud.mirror.AdoptOptions|string or the path
 ---@return squarecloud.mirror.Entry? entry
 ---@return squarecloud.Error? err `integrity`, `filesystem`, or `exists`: its

@@ -3,6 +3,7 @@
 local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
 local mirrors = require "spec.support.mirrors"
+local square = require "squarecloud"
 local zips = require "spec.support.zips"
 
 local AT = mirrors.AT
@@ -92,6 +93,17 @@ describe("a mirror", function()
       assert.equal("ok", m:verify()[1].status)
       local again = assert(m:adopt { path = path .. ".zip" })
       assert.same(entry, again)
+    end)
+
+    it("a file by any path that leads straight to it", function()
+      local path = put { version = "v1", json = false } .. ".zip"
+      local odd = path:gsub("/app/", "/./app//")
+      assert.equal(path, assert(m:adopt(odd)).path)
+      assert(os.rename(path, dir .. "/app/v1.zip"))
+      assert.error_matches(function() m:adopt(dir .. "/app/../v1.zip") end,
+        "is not in a folder of this mirror")
+      local same <close> = assert(square.mirror.open(dir .. "/.//"))
+      assert.equal(dir, same.dir)
     end)
 
     it("a file whose JSON was torn", function()

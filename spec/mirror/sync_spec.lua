@@ -315,6 +315,7 @@ describe("a sync", function()
         local result = sync { adopt = true }
         assert.equal("failed", result.status)
         assert.equal(i == 1 and "exists" or "integrity", result.err.kind)
+        assert.is_nil(result.err.operation)
         assert.is_nil(lfs.attributes(path .. ".json"))
       end
     end)
@@ -386,5 +387,19 @@ describe("a sync", function()
       assert.equal(5, #left)
       assert.truthy(lfs.attributes(new .. ".zip.part"))
       assert.truthy(lfs.attributes(foreign .. ".zip.part"))
+    end)
+
+  it("leaves what is left of a download that is listed, whatever the clock "
+    .. "says", function()
+      add(2)
+      add(1)
+      local part = mirrors.put(dir, { id = app, at = now - 2 * DAY,
+        version = "version-02" })
+      assert(os.rename(part .. ".zip", part .. ".zip.part"))
+      local results = assert(m:sync(client, { apps = { app },
+        policy = { keep_last = 1 }, now = now + 40 * DAY }))
+      assert.same({ "version-01" }, mirrors.versions(results))
+      assert.truthy(lfs.attributes(part .. ".zip.part"))
+      assert.truthy(lfs.attributes(part .. ".json"))
     end)
 end)

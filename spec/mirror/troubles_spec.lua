@@ -141,4 +141,32 @@ describe("a mirror in trouble", function()
     assert.is_nil(results)
     assert.equal("network", err.kind)
   end)
+
+  it("tells of what it cannot read in the account, and brings the rest",
+    function()
+      local s = server.shared()
+      local client <close> = helpers.client(s)
+      s:configure { plan = "free" }
+      s:add_snapshot { app = s.apps[1], version_id = "v1", modified = AT,
+        bytes = mirrors.archive(1) }
+      local function answer(response)
+        s:clear_faults()
+        s:fault { fault = "respond", match = { path = "/v2/users/me" },
+          body = '{"status":"success"' .. response .. "}" }
+        return m:sync(client, { all = true, now = AT })
+      end
+      for _, response in ipairs { "", ',"response":null', ',"response":{}',
+        ',"response":{"applications":5,"databases":"x"}' } do
+        local results, err = answer(response)
+        assert.is_nil(results)
+        assert.equal("account: protocol: the answer about the account lists "
+          .. "no applications", tostring(err))
+      end
+      local results = assert(answer((',"response":{"applications":[{},5,'
+        .. '{"id":""},{"id":"%s"}],"databases":[]}'):format(s.apps[1])))
+      assert.same({ "downloaded", "failed" }, mirrors.statuses(results))
+      assert.equal("account: protocol: the answer about the account names one "
+        .. "of the applications without an id", tostring(results[2].err))
+      s:clear_faults()
+    end)
 end)

@@ -31,7 +31,9 @@ end
 -- Removes what killed processes have left: drafts of JSON files, and downloads
 -- that can never be finished, because the platform has dropped the snapshot.
 -- What a JSON says, or the one beside it, tells that they are ours.
-function care.tidy(found, settings)
+-- `listed`: paths without an ending of snapshots that it does have, whatever
+-- the clock says.
+function care.tidy(found, settings, listed)
   for _, stem in ipairs(found.drafts) do
     local entry, why = record.read(stem .. ".json.new")
     if entry or why == "torn" and record.read(stem .. ".json") then
@@ -39,7 +41,7 @@ function care.tidy(found, settings)
     end
   end
   for _, stem in ipairs(found.lone) do
-    local entry = record.read(stem .. ".json")
+    local entry = not listed[stem] and record.read(stem .. ".json")
     if entry and #retention.expired({ entry }, { now = settings.now }) > 0 then
       for _, ending in ipairs { ".zip.part.meta.new", ".zip.part.meta",
         ".zip.part", ".json" } do
@@ -53,11 +55,15 @@ end
 
 -- The ZIP goes first: a JSON without one means nothing.
 local function take_away(entry)
-  if files.size(entry.path) ~= entry.bytes then
+  local size, err = files.size(entry.path)
+  if not size then
+    return nil, err
+  elseif size ~= entry.bytes then
     return nil, failure.new("integrity", entry.path .. " has changed",
       { operation = "prune" })
   end
-  local ok, err = files.remove(entry.path)
+  local ok
+  ok, err = files.remove(entry.path)
   if ok then
     files.remove((entry.path:gsub("%.zip$", ".json")))
   end
@@ -90,7 +96,7 @@ function care.prune(mirror, policy, options, settings)
     end
   end
   if not options.dry_run then
-    care.tidy(found, settings)
+    care.tidy(found, settings, {})
   end
   return care.count(results, { "kept", "removed", "planned", "failed" },
     { removed = true, planned = true })
@@ -125,13 +131,13 @@ local function set_aside(path)
 end
 
 local function verify_one(entry, options)
-  local ok, err
-  if files.size(entry.path) ~= entry.bytes then
-    err = failure.new("integrity", ("%s has %d bytes, not %d"):format(
-      entry.path, files.size(entry.path) or 0, entry.bytes),
-      { operation = "verify" })
-  else
+  local ok
+  local size, err = files.size(entry.path)
+  if size == entry.bytes then
     ok, err = test(entry.path)
+  elseif size then
+    err = failure.new("integrity", ("%s has %d bytes, not %d"):format(
+      entry.path, size, entry.bytes), { operation = "verify" })
   end
   if ok then
     entry.status = "ok"
@@ -214,7 +220,7 @@ local function describe(dir, path, said)
   local place = path:sub(1, #dir + 1) == dir .. "/" and path:sub(#dir + 2)
   local application_type, folder, stem =
     (place or ""):match "^(%a+)/([^/]+)/([^/]+)%.zip$"
-  if not layout.scope_of(application_type) then
+  if not layout.scope_of(application_type) or folder == ".." then
     return nil
   end
   local id, created_at, version_id = layout.parse(stem)

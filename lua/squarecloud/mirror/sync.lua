@@ -77,6 +77,29 @@ local function ask_all(client, asked, concurrency)
   end)
 end
 
+local function odd_account(what)
+  return failure.new("protocol", "the answer about the account " .. what,
+    { operation = "account" })
+end
+
+-- The ids in one of the account's lists; and an error when it is no list, or
+-- something in it has none.
+local function ids_in(list, name)
+  if type(list) ~= "table" then
+    return {}, odd_account("lists no " .. name)
+  end
+  local ids, err = {}, nil
+  for _, one in ipairs(list) do
+    local id = type(one) == "table" and one.id
+    if type(id) == "string" and id ~= "" then
+      ids[#ids + 1] = id
+    else
+      err = odd_account("names one of the " .. name .. " without an id")
+    end
+  end
+  return ids, err
+end
+
 -- Plans without the listing of a whole account still name what there is.
 local function ask_one_by_one(client, options)
   local response, err = client:account()
@@ -85,16 +108,15 @@ local function ask_one_by_one(client, options)
   end
   local found = response.response
   local asked, add = listings_of(client, {})
-  for name, application_type in pairs { applications = "app",
-    databases = "database" } do
-    local ids = {}
-    for i, one in ipairs(type(found[name]) == "table" and found[name] or {}) do
-      ids[i] = one.id
-    end
+  local odd = {}
+  for _, application_type in ipairs(layout.TYPES) do
+    local name = layout.scope_of(application_type)
+    local ids, why = ids_in(type(found) == "table" and found[name], name)
     add(ids, application_type)
+    odd[#odd + 1] = why and { application_type = application_type, err = why }
   end
   ask_all(client, asked, options.concurrency)
-  return asked
+  return table.move(odd, 1, #odd, #asked + 1, asked)
 end
 
 local function needs_another_plan(asked)
@@ -214,6 +236,11 @@ local function fetch(job, item, entry, watch)
   local in_the_way, orphan = obstacle(path, item)
   if orphan and job.adopt then
     local adopted, err = care.adopt(job.mirror, entry)
+    if not adopted and err.kind == "integrity" then
+      -- an obstacle: verify knows no file without its JSON
+      err = failure.advise(err.kind, path .. ".zip is there without its JSON, "
+        .. "and damaged: " .. err.message, "move it away")
+    end
     return adopted and "adopted" or "failed", err
   elseif in_the_way then
     return "failed", in_the_way
@@ -324,7 +351,11 @@ function sync.run(mirror, client, options, settings)
     return care.count(table.move(failed, 1, #failed, #chosen + 1,
       plan_only(job, chosen)), STATUSES, COUNTED)
   end
-  care.tidy(found, settings)
+  local listed = {}
+  for _, item in ipairs(items) do
+    listed[job.dir .. "/" .. item.stem] = true
+  end
+  care.tidy(found, settings, listed)
   if type(job.progress) == "table" and job.progress.expect then
     local total = 0
     for _, item in ipairs(chosen) do
