@@ -160,6 +160,7 @@ static bool lock_by_file(struct sq_part *p, struct sq_failure *f) {
       int err_no = w < 0 ? errno : EIO;
       close(fd);
       p->lock_file = true;
+      p->fallbacks |= SQ_LOCKED_BY_FILE;
       if (w == (ssize_t)n) return true;
       return sq_part_fail(p, err_no, "cannot write", ".part.lock", f);
     }
@@ -371,6 +372,7 @@ static int look_and_rename(struct sq_part *p, const char *from) {
     return -1;
   }
   if (errno != ENOENT) return -1;
+  p->fallbacks |= SQ_NAMED_BY_LOOK;
   return renameat(p->folder, from, p->folder, p->name);
 }
 
@@ -385,6 +387,7 @@ static int rename_no_replace(struct sq_part *p, const char *from) {
   /* the file is there: that its other name stays is no failure now, and
    * sq_part_open knows what to do with it */
   unlinkat(p->folder, from, 0);
+  p->fallbacks |= SQ_NAMED_BY_LINK;
   return 0;
 }
 
@@ -409,8 +412,10 @@ bool sq_part_commit(struct sq_part *p, bool overwrite, struct sq_failure *f) {
   if (rc != 0) return sq_part_fail(p, errno, "cannot rename to", "", f);
   p->committed = true;
   /* refused on some network file systems; the data itself is synced */
-  if (fsync(p->folder) != 0 && errno == EIO)
+  if (fsync(p->folder) == 0) return true;
+  if (errno == EIO)
     return sq_part_fail(p, errno, "cannot sync the folder of", "", f);
+  p->fallbacks |= SQ_FOLDER_UNSYNCED;
   return true;
 }
 

@@ -14,16 +14,25 @@
 
 SQ_HIDDEN_BEGIN
 
+/* What a file system refused, and was done another way. */
+enum sq_fallback {
+  SQ_LOCKED_BY_FILE = 1,
+  SQ_NAMED_BY_LINK = 2,
+  SQ_NAMED_BY_LOOK = 4, /* no links, either: a look, and a rename */
+  SQ_FOLDER_UNSYNCED = 8
+};
+
 struct sq_part {
   const char *dir, *name; /* the caller's, absolute and plain */
   int folder, fd;         /* -1: closed */
   bool made; /* by us, just now: it is private whatever it looks like */
   bool locked;
-  bool lock_file; /* `flock` is refused here: `<name>.part.lock` is ours */
-  bool fresh;     /* nothing was there before */
-  bool recorded;  /* a record of its bytes lies beside it */
-  bool committed; /* it has its final name */
-  int64_t size;   /* when opened */
+  bool lock_file;     /* `flock` is refused here: `<name>.part.lock` is ours */
+  bool fresh;         /* nothing was there before */
+  bool recorded;      /* a record of its bytes lies beside it */
+  bool committed;     /* it has its final name */
+  int64_t size;       /* when opened */
+  unsigned fallbacks; /* of enum sq_fallback */
 };
 
 void sq_part_clear(struct sq_part *p);

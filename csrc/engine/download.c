@@ -312,8 +312,19 @@ static void park_done(struct download *d) {
   sq_download_fail(d, &d->outcome);
 }
 
+static void trace_fallbacks(struct download *d) {
+  static const char *const words[] = {
+      "no flock here: locked by a file", "no renameat2 here: named by a link",
+      "no links here: named by a rename", "the folder cannot be synced here"};
+  unsigned fresh = d->part.fallbacks & ~d->fallbacks;
+  d->fallbacks |= fresh;
+  for (unsigned i = 0; i < SQ_COUNT(words); i++)
+    if (fresh & 1u << i) sq_download_trace_file(d, words[i]);
+}
+
 static void job_done(struct sq_op *op) {
   struct download *d = sq_download_of(op);
+  trace_fallbacks(d);
   if (d->step == STEP_COMMIT && d->job_failure.kind == SQ_OK) {
     sq_op_finish(op);
     return;

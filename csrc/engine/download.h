@@ -83,6 +83,7 @@ struct download {
   bool strange; /* what came last is no snapshot: no word against the part */
   bool agreed;  /* the caller saw that all bytes are there */
   bool length_unknown; /* the end of the connection was the end of file */
+  unsigned fallbacks;  /* those of the part that were told */
   struct stream streams[STREAMS_MAX];
   int width;    /* streams at once */
   int failures; /* since the last PROGRESS_BYTES */

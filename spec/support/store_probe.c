@@ -680,6 +680,7 @@ static int m_info(lua_State *L) {
   set_boolean(L, "lock_file", p->lock_file);
   set_boolean(L, "fresh", p->fresh);
   set_integer(L, "size", p->size);
+  set_integer(L, "fallbacks", p->fallbacks);
   return 1;
 }
 

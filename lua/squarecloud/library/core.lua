@@ -33,12 +33,13 @@ local core = {}
 
 ---What a trace function is told: no key, no signature, no query.
 ---@class squarecloud.TraceEvent
----@field event "request"|"response"|"failure"|"retry"
+---@field event "request"|"response"|"failure"|"retry"|"file"
 ---@field operation string "snapshot a1"
 ---@field method string
 ---@field url string without its query
 ---@field attempt integer from 1
----@field detail? string what went wrong, or the range that is asked for
+---@field detail? string what went wrong; the range that is asked for; of a file:
+---that it is continued or started over, what the file system refuses
 ---@field http_status? integer
 ---@field bytes? integer of the answer
 ---@field seconds? number it took, or that are waited before the retry
