@@ -44,7 +44,9 @@ static void release(struct sq_call *call) {
  * call is closed, which the task is to hear of all the same. */
 static int mm_gc(lua_State *L) {
   struct sq_call *call = lua_touserdata(L, 1);
-  if (call->state) release(call);
+  if (!call->state) return 0;
+  if (call->task) sq_task_orphan(L, call->task, call);
+  release(call);
   call->state = NULL;
   return 0;
 }
@@ -64,6 +66,14 @@ void sq_call_setup(lua_State *L) {
   lua_pop(L, 1);
 }
 
+/* Before the operation goes: what a POST may have changed stays so. */
+static void note_sent(struct sq_call *call) {
+  if (!call->op) return;
+  bool done = call->finishing || call->events & SQ_EVENT_DONE;
+  if (done ? sq_op_failure(call->op)->sent : sq_op_changes(call->op))
+    call->sent = true;
+}
+
 void sq_call_abandon(struct sq_call *call) {
   call->closed = true;
   if (call->finishing) { /* a finalizer closes its client: it is reading */
@@ -71,6 +81,7 @@ void sq_call_abandon(struct sq_call *call) {
     return;
   }
   if (call->task) sq_call_wake(call, 0);
+  note_sent(call);
   drop_op(&call->op);
   drop_op(&call->after);
   sq_link_leave(&call->siblings);
@@ -100,15 +111,16 @@ struct sq_call *sq_call_push(lua_State *L, struct sq_state *state,
  * operation is to go on.  What it raises takes its place. */
 static bool run_progress(lua_State *L, struct sq_call *call, int index) {
   struct sq_progress p = call->progress;
+  struct sq_state *s = call->state; /* the function may close the coroutine */
   lua_pushinteger(L, p.done);
   if (p.total >= 0)
     lua_pushinteger(L, p.total);
   else
     lua_pushnil(L);
   lua_pushnumber(L, p.rate);
-  call->state->in_callback = true;
+  s->in_callback = true;
   int rc = lua_pcall(L, 3, 1, 0);
-  call->state->in_callback = false;
+  s->in_callback = false;
   if (rc != LUA_OK) {
     call->raises = true;
     lua_pushvalue(L, -1);
@@ -125,7 +137,7 @@ void sq_call_progress(lua_State *L, struct sq_call *call, int index) {
       !call->raises)
     go_on = run_progress(L, call, index);
   lua_pop(L, 1);
-  if (!call->op) return; /* closed meanwhile, by a finalizer */
+  if (!call->op) return; /* closed meanwhile, by it or a finalizer */
   if (!go_on)
     sq_op_cancel(call->op);
   else if (call->progress.done == call->progress.total)
@@ -148,7 +160,7 @@ static int drive(lua_State *L, int index);
 static int k_drive(lua_State *L, int status, lua_KContext index) {
   struct sq_call *call = lua_touserdata(L, (int)index);
   (void)status;
-  if (!sq_task_may_yield(L, call->state)) /* resumed by somebody else */
+  if (!call->state || !sq_task_may_yield(L, call->state)) /* by a stranger */
     return lua_yieldk(L, 0, index, k_drive);
   sq_link_leave(&call->ready);
   call->task = NULL;
@@ -207,6 +219,7 @@ static int drive(lua_State *L, int index) {
 int sq_call_next(lua_State *L, struct sq_call *call, struct sq_op *op,
                  sq_finish finish) {
   struct sq_failure f;
+  note_sent(call);
   drop_op(&call->op);
   call->finish = finish;
   if (op == SQ_NO_OP) return SQ_CALL_NEXT;
@@ -237,7 +250,9 @@ int sq_call_run(lua_State *L, int index, struct sq_op *op, sq_finish finish) {
 /* ---- failing ---------------------------------------------------------- */
 
 int sq_call_failed(lua_State *L, struct sq_call *call) {
-  return sq_error_return(L, sq_op_failure(call->op), call->operation);
+  struct sq_failure f = *sq_op_failure(call->op);
+  f.sent = f.sent || call->sent;
+  return sq_error_return(L, &f, call->operation);
 }
 
 int sq_call_error(lua_State *L, struct sq_call *call, enum sq_kind kind,
@@ -249,9 +264,10 @@ int sq_call_error(lua_State *L, struct sq_call *call, enum sq_kind kind,
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
   sq_failure_set(&f, kind, "%s", text);
+  f.sent = call->sent;
   if (call->op) { /* what it came to before this was found wrong */
     f.http_status = sq_op_failure(call->op)->http_status;
-    f.sent = sq_op_failure(call->op)->sent;
+    f.sent = f.sent || sq_op_failure(call->op)->sent;
   }
   return sq_error_return(L, &f, call->operation);
 }

@@ -6,7 +6,8 @@
  * (and so cancelled, when it goes on).  It owns the caller's reference of its
  * operation.  User values: 1 the object that the call keeps alive (a client,
  * a ZipFile), 2 the progress function or nil, 3 whatever `finish` needs,
- * 4 a result that is kept while something else is waited for.
+ * 4 a result that is kept while something else is waited for, 5 the task that
+ * waits.
  */
 #ifndef SQ_CALL_H
 #define SQ_CALL_H
@@ -31,7 +32,8 @@ enum {
   SQ_CALL_PROGRESS,
   SQ_CALL_CONTEXT,
   SQ_CALL_RESULT,
-  SQ_CALL_VALUES = SQ_CALL_RESULT
+  SQ_CALL_TASK,
+  SQ_CALL_VALUES = SQ_CALL_TASK
 };
 
 struct sq_call {
@@ -48,6 +50,7 @@ struct sq_call {
   bool finishing; /* `finish` reads the operation */
   bool steps;     /* while it blocks, tasks are resumed */
   bool raises;    /* its progress function raised: in place of the function */
+  bool sent;      /* a POST before its operation may have been carried out */
   struct sq_progress progress;
   char operation[160]; /* "restore_snapshot a1", fit to be shown */
 

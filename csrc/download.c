@@ -94,11 +94,11 @@ static int start(lua_State *L, const struct sq_options *o, int client,
   struct sq_call *call =
       sq_call_push(L, c->state, "download", source->about, client);
   int index = lua_gettop(L);
-  sq_list_append(&c->calls, &call->siblings);
   lua_pushvalue(L, progress);
   lua_setiuservalue(L, index, SQ_CALL_PROGRESS);
   d.operation = call->operation;
   sq_client_check(L, client); /* a finalizer may have closed it meanwhile */
+  sq_list_append(&c->calls, &call->siblings);
   struct sq_op *op = sq_download_new(c->profile, &d);
   if (op) sq_op_set_within(op, within);
   return sq_call_run(L, index, op, finish);

@@ -178,8 +178,8 @@ static int run(lua_State *L, struct sq_client *c, struct sq_call *call,
                const struct sq_request_options *r, double within) {
   const struct endpoint *e = call->endpoint;
   int index = lua_gettop(L);
-  bool unknown = (e->lists || call->deadline) &&
-                 !sq_client_push_address(L, 1, "account_id");
+  bool lists = e->lists || (call->deadline && e->finish == sq_create_finish);
+  bool unknown = lists && !sq_client_push_address(L, 1, "account_id");
   const char *me = unknown ? push_url(L, "/users/me", "") : NULL;
   sq_client_check(L, 1); /* a finalizer may have closed it meanwhile */
   sq_list_append(&c->calls, &call->siblings);

@@ -231,7 +231,9 @@ static void run(lua_State *L, struct sq_state *s, const struct sq_trace *t) {
 
 void sq_state_trace(lua_State *L, struct sq_state *s) {
   struct sq_trace t;
-  while (s->engine && sq_engine_take_trace(s->engine, &t)) {
+  /* a trace function may fork: then the rest is the parent's */
+  while (s->engine && !sq_engine_is_foreign(s->engine) &&
+         sq_engine_take_trace(s->engine, &t)) {
     luaL_checkstack(L, 8, NULL);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &listeners_key);
     if (lua_rawgeti(L, -1, (lua_Integer)t.listener) == LUA_TUSERDATA &&

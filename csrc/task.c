@@ -51,6 +51,14 @@ static void push_task(lua_State *L, struct sq_task *t) {
   lua_remove(L, -2);
 }
 
+/* Makes the task on the top be found. */
+static void remember(lua_State *L, struct sq_task *t) {
+  sq_state_push_tasks(L);
+  lua_pushvalue(L, -2);
+  lua_rawsetp(L, -2, t);
+  lua_pop(L, 1);
+}
+
 /* The client holds its running tasks: client's table[task] = true or nil. */
 static void hold(lua_State *L, int task, bool held) {
   task = lua_absindex(L, task);
@@ -91,8 +99,9 @@ static void wake_waiters(struct sq_task *t) {
   }
 }
 
-/* It is over; `status` says how.  Stack: the task at `index`.  A failure that
- * nobody waits for is kept until it is told. */
+/* It is over; `status` says how.  Stack: the task at `index`; 0: it is being
+ * collected, and nowhere to be found.  A failure that nobody waits for is kept
+ * until it is told. */
 static void end(lua_State *L, struct sq_task *t, int index,
                 enum status status) {
   t->status = status;
@@ -101,7 +110,7 @@ static void end(lua_State *L, struct sq_task *t, int index,
   wake_waiters(t);
   if (status == FAILED && !t->waited)
     sq_list_append(&t->state->failures, &t->last);
-  else
+  else if (index != 0)
     hold(L, index, false);
 }
 
@@ -181,19 +190,31 @@ void sq_task_end_all(lua_State *L, struct sq_link *tasks) {
   }
 }
 
-void sq_task_lost(lua_State *L, struct sq_task *t, const struct sq_call *call) {
-  if (t->waiting != call) return;
-  t->co = NULL; /* whoever closes it does what take_down would */
-  t->waiting = NULL;
+/* Ends a task that nobody will resume; what there is to take down, its __gc
+ * does. */
+static void abandon(lua_State *L, struct sq_task *t, enum sq_kind why) {
   if (t->status != RUNNING) return;
   push_task(L, t);
-  if (!lua_isnil(L, -1)) { /* else its own __gc does it */
-    t->why = SQ_CANCELLED;
-    end(L, t, -1, CANCELLED);
+  bool found = !lua_isnil(L, -1);
+  t->why = why;
+  end(L, t, found ? lua_gettop(L) : 0, CANCELLED);
+  if (found && !t->co) {
     lua_pushnil(L);
     lua_setiuservalue(L, -2, TASK_THREAD);
   }
   lua_pop(L, 1);
+}
+
+void sq_task_lost(lua_State *L, struct sq_task *t, const struct sq_call *call) {
+  if (t->waiting != call) return;
+  t->co = NULL; /* whoever closes it does what take_down would */
+  t->waiting = NULL;
+  abandon(L, t, SQ_CANCELLED);
+}
+
+void sq_task_orphan(lua_State *L, struct sq_task *t,
+                    const struct sq_call *call) {
+  if (t->waiting == call) abandon(L, t, SQ_CLOSED);
 }
 
 /* ---- resuming --------------------------------------------------------- */
@@ -267,12 +288,11 @@ static void resume(lua_State *L, struct sq_task *t, int arguments) {
   }
   t->active = false;
   s->current = outer;
-  if (t->status != RUNNING) { /* cancelled meanwhile */
-    take_down(L, t, index);
-  } else if (!waits) {
-    end(L, t, index, rc == LUA_OK ? DONE : FAILED);
-    take_down(L, t, index);
-  }
+  bool is_over = t->status != RUNNING; /* cancelled meanwhile */
+  if (!is_over && waits) return;
+  if (!is_over) end(L, t, index, rc == LUA_OK ? DONE : FAILED);
+  take_down(L, t, index);
+  take_down_doomed(L, s);
 }
 
 bool sq_task_may_yield(lua_State *L, const struct sq_state *s) {
@@ -288,6 +308,9 @@ int sq_task_yield(lua_State *L, struct sq_call *call, int index,
   call->task = call->state->current;
   call->index = index;
   call->task->waiting = call;
+  luaL_checkstack(L, 4, NULL);
+  push_task(L, call->task);
+  lua_setiuservalue(L, index, SQ_CALL_TASK);
   return lua_yieldk(L, 0, (lua_KContext)index, continuation);
 }
 
@@ -296,19 +319,15 @@ int sq_task_yield(lua_State *L, struct sq_call *call, int index,
 static void handle(lua_State *L, struct sq_call *call) {
   struct sq_task *t = call->task;
   int top = lua_gettop(L);
-  push_task(L, t);
-  if (lua_isnil(L, -1)) { /* found unreachable, and not yet finalized */
-    lua_gc(L, LUA_GCCOLLECT);
-  } else {
-    lua_checkstack(t->co, 1);
-    lua_pushvalue(t->co, call->index);
-    lua_xmove(t->co, L, 1); /* the call, so that it stays alive */
-    sq_call_progress(L, call, top + 2);
-    if (t->status == RUNNING && t->waiting == call && sq_call_is_over(call)) {
-      lua_settop(L, top + 1);
-      resume(L, t, 0);
-    }
-  }
+  lua_checkstack(t->co, 1);
+  lua_pushvalue(t->co, call->index);
+  lua_xmove(t->co, L, 1); /* the call, so that it stays alive */
+  lua_getiuservalue(L, -1, SQ_CALL_TASK);
+  remember(L, t); /* found unreachable, and waited for by a finalizer */
+  sq_call_progress(L, call, top + 1);
+  lua_settop(L, top + 2);
+  if (t->status == RUNNING && t->waiting == call && sq_call_is_over(call))
+    resume(L, t, 0);
   lua_settop(L, top);
 }
 
@@ -336,10 +355,7 @@ static struct sq_task *push_new(lua_State *L, const char *method) {
   lua_setiuservalue(L, -2, TASK_CLIENT);
   lua_State *co = lua_newthread(L);
   lua_setiuservalue(L, -2, TASK_THREAD);
-  sq_state_push_tasks(L);
-  lua_pushvalue(L, -2);
-  lua_rawsetp(L, -2, t);
-  lua_pop(L, 1);
+  remember(L, t);
   hold(L, -1, true);
   if (!lua_checkstack(co, arguments + 1))
     luaL_error(L, "%s: too many arguments", method);
@@ -485,8 +501,10 @@ static int mm_gc(lua_State *L) {
   sq_link_leave(&t->last);
   while (sq_list_pop(&t->waiters))
     ;
+  struct sq_state *s = t->state;
   if (!t->active) take_down(L, t, 1);
   t->state = NULL;
+  take_down_doomed(L, s);
   return 0;
 }
 

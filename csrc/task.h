@@ -45,6 +45,10 @@ int sq_task_resume_ready(lua_State *L, struct sq_state *s, int most);
 /* The call's coroutine is being closed while it waits, by somebody else: that
  * cancels the task. */
 void sq_task_lost(lua_State *L, struct sq_task *t, const struct sq_call *call);
+/* The call is collected while the task waits for it, which can be only at the
+ * state's end, or with the task: nothing will ever resume that. */
+void sq_task_orphan(lua_State *L, struct sq_task *t,
+                    const struct sq_call *call);
 
 /* Ends the tasks in a client's list: it was closed, or collected. */
 void sq_task_end_all(lua_State *L, struct sq_link *tasks);

@@ -52,6 +52,11 @@ describe("waiting for the platform", function()
     local c <close> = helpers.client(other)
     local snapshot = assert(c:snapshot { app_id = other.apps[1], wait = 20 })
     assert.is_truthy(snapshot.url:find(other.account_id, 1, true))
+    local d <close> = helpers.client(other)
+    local info = assert(c:all_app_snapshots(other.apps[1]))[1]
+    assert(d:restore_snapshot { app_id = other.apps[1], snapshot_id = info.id,
+      version_id = info.version_id, wait = 20 }) -- that looks in no list
+    assert.equal(1, #other:requests { pattern = "/users/me$" })
   end)
 
   it("gives `pending` when the time is up, or is not given", function()

@@ -153,6 +153,9 @@ void sq_op_go(struct sq_op *op);
 void sq_op_set_user(struct sq_op *op, void *user);
 void *sq_op_user(const struct sq_op *op);
 
+/* True for a POST, which may be carried out whatever comes back. */
+bool sq_op_changes(const struct sq_op *op);
+
 /* After done: kind SQ_OK when it went well. */
 const struct sq_failure *sq_op_failure(const struct sq_op *op);
 

@@ -46,6 +46,7 @@ struct sq_op {
   struct sq_engine *engine;   /* null until submitted */
   struct sq_profile *profile; /* counted; null for ZIP work and timers */
   void *user;
+  bool changes; /* a POST */
   struct sq_failure failure;
 
   /* guarded by the engine's lock */

@@ -306,7 +306,7 @@ struct sq_op *sq_request_new(struct sq_profile *p,
   r->timeout = options->timeout;
   r->file = options->file;
   if (r->file) sq_zip_retain(r->file);
-  r->post = strcmp(options->method, "POST") == 0;
+  r->post = r->op.changes = strcmp(options->method, "POST") == 0;
   if (r->operation && r->url && (r->body_text || !options->body)) return &r->op;
   sq_op_unref(&r->op);
   return NULL;

@@ -35,6 +35,8 @@ void sq_op_unref(struct sq_op *op) {
 
 void sq_op_set_user(struct sq_op *op, void *user) { op->user = user; }
 void *sq_op_user(const struct sq_op *op) { return op->user; }
+bool sq_op_changes(const struct sq_op *op) { return op->changes; }
+
 const struct sq_failure *sq_op_failure(const struct sq_op *op) {
   return &op->failure;
 }
