@@ -460,8 +460,9 @@ local function episode(seed)
   trace:write("seed ", seed, "\n")
   math.randomseed(seed)
   s:reset()
-  dir = ("%s/%d"):format(base, seed)
-  assert(lfs.mkdir(dir) and lfs.chdir(dir))
+  local above = ("%s/%d"):format(base, seed)
+  dir = above .. "/in" -- so that ".." is the episode's, too
+  assert(lfs.mkdir(above) and lfs.mkdir(dir) and lfs.chdir(dir))
   zips.write(dir .. "/sample.zip", zips.sample "stored")
   pool = { seed = seed }
   depth = 0
@@ -473,7 +474,7 @@ local function episode(seed)
   collectgarbage()
   collectgarbage()
   lfs.chdir(here)
-  helpers.remove(dir)
+  helpers.remove(above)
   for _, name in ipairs(helpers.names(tostring(base))) do
     fail("left over: " .. name)
   end
