@@ -336,10 +336,10 @@ bool sq_part_truncate(struct sq_part *p, int64_t size, struct sq_failure *f) {
 }
 
 bool sq_part_sync(struct sq_part *p, struct sq_failure *f) {
-  while (fdatasync(p->fd) != 0)
-    if (errno != EINTR)
-      return sq_part_fail(p, errno, "cannot sync", ".part", f);
-  return true;
+  while (!p->sync_errno && fdatasync(p->fd) != 0)
+    if (errno != EINTR) p->sync_errno = errno;
+  return !p->sync_errno ||
+         sq_part_fail(p, p->sync_errno, "cannot sync", ".part", f);
 }
 
 int sq_part_reopen(struct sq_part *p, struct sq_failure *f) {

@@ -31,6 +31,7 @@ struct sq_part {
   bool fresh;         /* nothing was there before */
   bool recorded;      /* a record of its bytes lies beside it */
   bool committed;     /* it has its final name */
+  int sync_errno;     /* of a sync that failed: not 0, and no other is tried */
   int64_t size;       /* when opened */
   unsigned fallbacks; /* of enum sq_fallback */
 };
@@ -51,6 +52,8 @@ bool sq_part_reserve(struct sq_part *p, int64_t total, struct sq_failure *f);
 bool sq_part_write(struct sq_part *p, const char *bytes, size_t n,
                    int64_t offset, struct sq_failure *f);
 bool sq_part_truncate(struct sq_part *p, int64_t size, struct sq_failure *f);
+/* Once it has failed it always does: bytes are lost, nobody knows which, and
+ * the system tells of that only once.  What an earlier one kept is there. */
 bool sq_part_sync(struct sq_part *p, struct sq_failure *f);
 /* A second, read-only descriptor of the same file, or -1 with `f`. */
 int sq_part_reopen(struct sq_part *p, struct sq_failure *f);

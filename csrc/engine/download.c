@@ -244,7 +244,8 @@ static bool make_way(struct download *d, int64_t bytes) {
 
 /* The failure that parks it is the one to tell, whatever happens here.  A full
  * disk has no room for the record, either.  A part that no record tells of
- * would never be continued. */
+ * would never be continued.  After a failed sync an older record stays, since
+ * it counts only what was synced before. */
 static void write_record(struct download *d) {
   struct sq_failure ignored;
   if (!sq_part_sync(&d->part, &ignored)) return;
