@@ -88,13 +88,14 @@ static void set_protocols(struct sq_transfer *t) {
 }
 
 /* A proxy never comes from libcurl's own look at the environment, which
- * would race with the host's setenv; nothing goes to one in the clear. */
+ * would race with the host's setenv (it looks for no_proxy though there is
+ * none to go round); nothing goes to one in the clear. */
 static void set_proxy(struct sq_transfer *t,
                       const struct sq_profile_options *p) {
   bool direct = t->loopback_only || !p->proxy;
   set_text(t, CURLOPT_PROXY, direct ? "" : p->proxy);
+  set_text(t, CURLOPT_NOPROXY, direct || !p->no_proxy ? "" : p->no_proxy);
   if (direct) return;
-  set_text(t, CURLOPT_NOPROXY, p->no_proxy ? p->no_proxy : "");
   set_long(t->easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1);
 }
 

@@ -124,6 +124,7 @@ enum {
   FOPEN,
   EVENTFD,
   PTHREAD_CREATE,
+  GETENV,
   KINDS
 };
 
@@ -133,7 +134,7 @@ static const char *const names[KINDS + 1] = {
     "open",   "openat",    "mkdir",     "mkdirat",   "mkdtemp",
     "rename", "renameat",  "renameat2", "linkat",    "unlinkat",
     "remove", "flock",     "fopen",     "eventfd",   "pthread_create",
-    NULL};
+    "getenv", NULL};
 
 static struct {
   atomic_int where; /* 0: no plan */
@@ -378,6 +379,13 @@ EXPORT int pthread_create(pthread_t *id, const pthread_attr_t *attr,
   if (fails(CALLER, PTHREAD_CREATE)) return errno;
   if (!next) FIND(next, "pthread_create");
   return next(id, attr, run, arg);
+}
+
+EXPORT char *getenv(const char *name) {
+  static __typeof__(&getenv) next;
+  if (fails(CALLER, GETENV)) return NULL;
+  if (!next) FIND(next, "getenv");
+  return next(name);
 }
 
 /* ---- for Lua ---------------------------------------------------------- */
