@@ -25,9 +25,13 @@ static void restart(struct sq_grant *g, enum sq_kind kind, const char *why) {
   g->verdict = SQ_VERDICT_RESTART;
 }
 
-/* Another etag, or another size where one is known, is another object. */
+/* Another etag, or another size where one is known, is another object; one
+ * that comes late may be, and is not to vouch for bytes that came without. */
 static bool is_changed(const struct sq_want *w, const struct sq_head *h) {
-  return w->etag[0] && h->etag[0] && strcmp(w->etag, h->etag) != 0;
+  if (w->etag[0] && h->etag[0]) return strcmp(w->etag, h->etag) != 0;
+  if (h->etag[0] && w->begun) return true;
+  return w->modified[0] && h->last_modified[0] &&
+         strcmp(w->modified, h->last_modified) != 0;
 }
 
 static bool judge_total(const struct sq_want *w, int64_t total,

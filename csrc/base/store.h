@@ -15,13 +15,15 @@ SQ_HIDDEN_BEGIN
 
 /* What was asked, and what is known. */
 struct sq_want {
-  bool ranged;        /* a Range was sent: bytes=first-(end - 1) */
-  int64_t first, end; /* end -1: to the object's end */
-  int64_t total;      /* of the object, -1 while unknown */
-  int64_t expected;   /* what the listing says, -1: nothing */
-  int64_t expires;    /* from the address, epoch seconds, -1: none */
-  const char *etag;   /* of the bytes that are there; "": none */
-  bool pinned;        /* the address names a version: it cannot change */
+  bool ranged;          /* a Range was sent: bytes=first-(end - 1) */
+  int64_t first, end;   /* end -1: to the object's end */
+  int64_t total;        /* of the object, -1 while unknown */
+  int64_t expected;     /* what the listing says, -1: nothing */
+  int64_t expires;      /* from the address, epoch seconds, -1: none */
+  const char *etag;     /* of the bytes that are there; "": none */
+  const char *modified; /* their Last-Modified; "": none */
+  bool begun;           /* bytes are there, or on their way */
+  bool pinned;          /* the address names a version: it cannot change */
 };
 
 enum sq_verdict {

@@ -73,12 +73,12 @@ struct download {
 
   /* the network thread's */
   struct sq_pieces pieces;
-  char etag[192];
-  bool ranges;          /* may be asked for */
-  bool ranges_seen;     /* a 206 came, now or when the part was made */
-  bool holding;         /* no byte is written until the job is done */
-  bool hold_wanted;     /* it starts when the job under way ends */
-  bool restarts_wanted; /* and empties the part */
+  char etag[192], modified[64]; /* the store's, "" until it says them */
+  bool ranges;                  /* may be asked for */
+  bool ranges_seen;             /* a 206 came, now or when the part was made */
+  bool holding;                 /* no byte is written until the job is done */
+  bool hold_wanted;             /* it starts when the job under way ends */
+  bool restarts_wanted;         /* and empties the part */
   bool restarted;
   bool strange; /* what came last is no snapshot: no word against the part */
   bool agreed;  /* the caller saw that all bytes are there */

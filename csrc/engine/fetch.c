@@ -202,7 +202,7 @@ void sq_download_stream_failed(struct stream *s, const struct sq_failure *f) {
 
 static void restart_in(struct download *d, double wait) {
   sq_pieces_reset(&d->pieces, -1);
-  d->etag[0] = '\0';
+  d->etag[0] = d->modified[0] = '\0';
   d->ranges_seen = false;
   d->restarts_wanted = true;
   d->recorded = d->mark = 0;

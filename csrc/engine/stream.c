@@ -34,6 +34,7 @@ static struct sq_want want_of(struct stream *s) {
   want.expected = d->expected;
   want.expires = d->expires;
   want.etag = d->etag;
+  want.modified = d->modified;
   want.pinned = d->pinned;
   return want;
 }
@@ -47,10 +48,15 @@ static bool is_alone(const struct stream *s) {
   return true;
 }
 
+static void take_names(struct download *d, const struct sq_head *head) {
+  memcpy(d->etag, head->etag, sizeof d->etag);
+  memcpy(d->modified, head->last_modified, sizeof d->modified);
+}
+
 static bool take_range(struct stream *s, const struct sq_head *head) {
   struct download *d = s->download;
   d->ranges_seen = true;
-  if (!d->etag[0]) memcpy(d->etag, head->etag, sizeof d->etag);
+  if (!s->want.begun) take_names(d, head);
   if (d->pieces.total < 0 && s->grant.total >= 0) {
     sq_pieces_set_total(&d->pieces, s->grant.total);
     sq_download_sized(d);
@@ -60,6 +66,7 @@ static bool take_range(struct stream *s, const struct sq_head *head) {
 
 static bool on_head(void *context, const struct sq_head *head) {
   struct stream *s = context;
+  s->want.begun = sq_pieces_done(&s->download->pieces) > 0 || !is_alone(s);
   sq_store_judge(&s->want, head, &s->grant);
   s->judged = true;
   switch (s->grant.verdict) {
@@ -122,7 +129,7 @@ static bool prove(struct stream *s, const char *bytes, size_t n) {
   s->unproven = false;
   d->ranges = false;
   s->piece = 0;
-  memcpy(d->etag, sq_transfer_head(s->transfer)->etag, sizeof d->etag);
+  take_names(d, sq_transfer_head(s->transfer));
   sq_download_renew(d, s->grant.total);
   return true;
 }

@@ -69,6 +69,8 @@ static struct sq_want take_want(const uint8_t **data, size_t *size) {
   w.ranged = flags & 1;
   w.pinned = flags & 2;
   w.etag = flags & 4 ? "\"abc\"" : "";
+  w.modified = flags & 128 ? "Thu, 27 Jun 2024 06:23:42 GMT" : "";
+  w.begun = w.modified[0] != '\0';
   w.first = (int64_t)fuzz_take(data, size, 1);
   w.end = flags & 8 ? w.first + 1 + (int64_t)fuzz_take(data, size, 1) : -1;
   w.total = flags & 16 ? w.first + (int64_t)fuzz_take(data, size, 2) : -1;

@@ -333,6 +333,8 @@ static struct sq_want check_want(lua_State *L, int arg) {
   w.expected = integer_field(L, arg, "expected");
   w.expires = integer_field(L, arg, "expires");
   w.etag = string_field(L, arg, "etag");
+  w.modified = string_field(L, arg, "modified");
+  w.begun = boolean_field(L, arg, "begun");
   w.pinned = boolean_field(L, arg, "pinned");
   return w;
 }
