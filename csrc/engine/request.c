@@ -139,6 +139,9 @@ static void judge(struct request *r, const struct sq_failure *transport,
     f->retryable = false;
   } else if (r->file_errno) {
     sq_failure_errno(f, r->file_errno, "cannot read", sq_zip_path(r->file));
+  } else if (f->kind == SQ_OK && !r->head.complete) {
+    /* libcurl is content with a head that ends with the connection */
+    sq_failure_set(f, SQ_NETWORK, "the answer ended in its head");
   } else if (f->kind == SQ_OK &&
              !sq_answer_judge(r->head.status, r->body.data, r->body.size, f)) {
     int64_t now = r->head.date >= 0 ? r->head.date : (int64_t)time(NULL);
