@@ -3,7 +3,7 @@
  *
  *   prepare   file thread   folder, part, lock; what a record says is there
  *   fetch     network       fetch.c: streams fill pieces of the part
- *   sync      file thread   cut to size, fdatasync
+ *   sync      file thread   cut to size, fdatasync, a record of it all
  *   check     ZIP thread    structure, or every CRC
  *   commit    file thread   rename to the final name
  *   park      file thread   after a failure: keep the part, or remove it
@@ -123,12 +123,16 @@ static void prepare_done(struct download *d) {
 
 /* ---- sync, check, commit ---------------------------------------------- */
 
+/* The record is for a process that ends while the file is checked; without it
+ * the last bytes would come once more. */
 static void sync_job(struct sq_op *op) {
   struct download *d = sq_download_of(op);
-  struct sq_failure *f = &d->job_failure;
+  struct sq_failure *f = &d->job_failure, ignored;
   if (!sq_part_truncate(&d->part, d->record.pieces.total, f) ||
       !sq_part_sync(&d->part, f))
     return;
+  if (d->record.pieces.count > 0)
+    sq_record_write(&d->part, &d->record, &ignored);
   int fd = sq_part_reopen(&d->part, f);
   if (fd < 0) return;
   size_t n = strlen(d->dir) + strlen(d->name) + 2;
@@ -170,8 +174,9 @@ void sq_download_sync(struct download *d) {
   d->agreed = false;
   sq_fetch_tell(d, sq_now(), true);
   d->step = STEP_SYNC;
-  d->record.pieces.total = total;
-  sq_download_work(d, SQ_FILE_CREW, sync_job);
+  sq_fetch_fill_record(d);
+  if (!sq_fetch_is_resumable(d)) d->record.pieces.count = 0;
+  sq_download_keep(d, sync_job);
 }
 
 static void check_job(struct sq_op *op) {
@@ -370,7 +375,7 @@ static void start(struct sq_op *op) {
 }
 
 /* The engine ends: what came is kept for the next process, as by a cancel.  A
- * job under way has just kept it, or has nothing to keep. */
+ * job under way keeps it, comes after one that did, or has nothing to keep. */
 static void stop(struct sq_op *op) {
   struct download *d = sq_download_of(op);
   sq_fetch_drop_streams(d);

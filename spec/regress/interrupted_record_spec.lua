@@ -1,21 +1,23 @@
 --- What a download has brought is on record however its process ends: a
 -- Ctrl-C, close and exit stopped the engine before the part's record was
--- written, so that the next call began again.
+-- written, so that the next call began again; so did a call behind one that
+-- ended while all was there and looked at.
 
 local lfs = require "lfs"
 local child = require "spec.support.child"
 local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
+local zips = require "spec.support.zips"
 
 local SCRIPT = [[
 local square = require "squarecloud"
 local probe = require "process_probe"
-local url, base_url, ca_file, dir, way = ...
+local url, base_url, ca_file, dir, way, when = ...
 local client = square.Client { api_key = "key", base_url = base_url,
   ca_file = ca_file, proxy = "" }
-local function leave(done)
-  if done == 0 then return end
+local function leave(done, total)
+  if done == 0 or when == "all" and done ~= total then return end
   if way == "Ctrl-C" then
     probe.alarm(0)
     while true do end
@@ -25,7 +27,7 @@ local function leave(done)
 end
 local task = client:spawn(function()
   return client:download { url = url, path = dir, filename = "d.zip",
-    progress = leave }
+    progress = leave, verify = "full" }
 end)
 pcall(task.wait, task)
 if way == "close" then client:close() end
@@ -35,6 +37,13 @@ os.exit(0, true)
 -- At the end the file thread is waited for a fifth of a second: a disk that
 -- others keep busy may take longer to sync.
 local QUICK = lfs.attributes("/dev/shm", "mode") and "/dev/shm"
+
+-- So many entries that looking at them takes a while.
+local function slow_archive()
+  local entries = {}
+  for i = 1, 20000 do entries[i] = { name = "e" .. i, data = "" } end
+  return zips.build(entries)
+end
 
 describe("a download cut off by the end of its process", function()
   local s, dir
@@ -57,6 +66,21 @@ describe("a download cut off by the end of its process", function()
         assert.is_truthy(lfs.attributes(path .. "/d.zip.part.meta", "size"))
         s:clear_faults()
         s:release()
+      end
+    end)
+
+    it("by " .. way .. " while it is checked is all on record", function()
+      local client <close> = helpers.client(s)
+      local url = s:put_file("d.zip", slow_archive())
+      for turn = 1, 4 do
+        local path = dir .. "/" .. turn
+        local _, err = child.run(SCRIPT, { url, s.base_url, s.ca_file, path,
+          way, "all" })
+        assert.equal("", err)
+        if not lfs.attributes(path .. "/d.zip") then
+          assert(client:download { url = url, path = path }):close()
+        end
+        assert.equal(turn, #downloads.requests(s))
       end
     end)
   end
