@@ -370,8 +370,13 @@ static void wake(struct sq_op *op) {
     sq_fetch_wake(d);
 }
 
+/* A place is there: for the first time, or to begin again. */
 static void start(struct sq_op *op) {
-  sq_download_work(sq_download_of(op), SQ_FILE_CREW, prepare_job);
+  struct download *d = sq_download_of(op);
+  if (d->step == STEP_PREPARE)
+    sq_download_work(d, SQ_FILE_CREW, prepare_job);
+  else
+    sq_fetch_wake(d);
 }
 
 /* The engine ends: what came is kept for the next process, as by a cancel.  A

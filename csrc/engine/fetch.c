@@ -106,8 +106,10 @@ static int pick_piece(struct download *d) {
   return sq_pieces_pick(&d->pieces, busy, SPLIT_BYTES);
 }
 
-/* More streams pay only once a range was answered. */
+/* More streams pay only once a range was answered; none runs without a
+ * place, which was given back where the bytes were checked. */
 static void add_streams(struct download *d) {
+  if (!d->op.has_place) return;
   int width = d->ranges_seen && d->ranges ? d->width : 1;
   for (int i = 0; i < STREAMS_MAX && d->step == STEP_FETCH; i++) {
     struct stream *s = &d->streams[i];
@@ -120,6 +122,11 @@ static void add_streams(struct download *d) {
   }
 }
 
+static void go_on(struct download *d) {
+  add_streams(d);
+  if (d->step == STEP_FETCH) sq_op_wake_in(&d->op, TICK);
+}
+
 void sq_fetch_begin(struct download *d) {
   d->step = STEP_FETCH;
   d->recorded_at = d->told_at = sq_now();
@@ -128,8 +135,7 @@ void sq_fetch_begin(struct download *d) {
     sq_download_sync(d);
     return;
   }
-  add_streams(d);
-  if (d->step == STEP_FETCH) sq_op_wake_in(&d->op, TICK);
+  go_on(d);
 }
 
 void sq_download_stream_done(struct stream *s) {
@@ -208,10 +214,13 @@ static void restart_in(struct download *d, double wait) {
   d->recorded = d->mark = 0;
   d->step = STEP_FETCH;
   hold(d);
+  if (!d->op.has_place) {
+    sq_op_again_in(&d->op, sq_nanoseconds(wait));
+    return;
+  }
   d->streams[0].piece = 0;
   if (wait > 0) wait_in(&d->streams[0], wait);
-  add_streams(d);
-  if (d->step == STEP_FETCH) sq_op_wake_in(&d->op, TICK);
+  go_on(d);
 }
 
 void sq_fetch_start_over(struct download *d, const struct sq_failure *why,
@@ -283,11 +292,14 @@ static void watch(struct stream *s, int64_t now) {
 
 void sq_fetch_wake(struct download *d) {
   int64_t now = sq_now();
+  if (!d->op.has_place) { /* to begin again, after a wait */
+    sq_op_again_in(&d->op, 0);
+    return;
+  }
   for (int i = 0; i < STREAMS_MAX && d->step == STEP_FETCH; i++)
     watch(&d->streams[i], now);
   if (d->step != STEP_FETCH) return;
   sq_fetch_tell(d, now, false);
   record_sometimes(d, now);
-  add_streams(d);
-  if (d->step == STEP_FETCH) sq_op_wake_in(&d->op, TICK);
+  go_on(d);
 }

@@ -77,7 +77,7 @@ void sq_op_wake_in(struct sq_op *op, int64_t nanoseconds); /* 0: never */
 /* Gives back the place and asks for one again: `start` comes after `wait`
  * nanoseconds, or when its turn comes. */
 void sq_op_again_in(struct sq_op *op, int64_t wait);
-void sq_op_leave_place(struct sq_op *op);
+void sq_op_leave_place(struct sq_op *op); /* or its turn to get one */
 /* The end.  The failure is in op->failure; kind SQ_OK is success. */
 void sq_op_finish(struct sq_op *op);
 void sq_op_fail(struct sq_op *op, const struct sq_failure *f);

@@ -81,6 +81,7 @@ void sq_op_set_within(struct sq_op *op, double seconds) {
 }
 
 void sq_op_leave_place(struct sq_op *op) {
+  sq_link_leave(&op->waiting);
   if (!op->has_place) return;
   op->has_place = false;
   op->profile->running--;
@@ -115,7 +116,6 @@ void sq_op_finish(struct sq_op *op) {
   if (op->expired && op->failure.kind == SQ_CANCELLED)
     name_expiry(&op->failure);
   op->wake_at = 0;
-  sq_link_leave(&op->waiting);
   sq_link_leave(&op->live);
   sq_op_leave_place(op);
   sq_failure_hide(&op->failure,
