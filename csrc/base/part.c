@@ -10,19 +10,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "buf.h"
 
 enum {
   RESERVE_FROM = 5 * 1024 * 1024,
-  LOCK_BYTES = 96 /* of a lock file */
+  LOCK_BYTES = 128 /* of a lock file */
 };
 
 void sq_part_clear(struct sq_part *p) {
@@ -105,25 +107,35 @@ static bool is_taken(const struct sq_part *p, struct sq_failure *f) {
 }
 
 /* A lock file tells its owner's process and machine, so that one left by a
- * killed process is known for what it is. */
-static size_t lock_text(char dst[LOCK_BYTES], const char **host) {
+ * killed process is known for what it is; and a number of the process's own,
+ * since a container's processes have the same pids each time it is started. */
+static size_t lock_text(char dst[LOCK_BYTES]) {
+  static atomic_ullong number;
+  unsigned long long none = 0;
   char name[65] = "";
+  struct timespec t;
+  clock_gettime(CLOCK_REALTIME, &t);
+  atomic_compare_exchange_strong(
+      &number, &none,
+      (unsigned long long)t.tv_sec * 1000000000u + (unsigned)t.tv_nsec);
   gethostname(name, sizeof name - 1);
-  int n = snprintf(dst, LOCK_BYTES, "%ld", (long)getpid());
-  *host = dst + n;
-  n += snprintf(dst + n, LOCK_BYTES - (size_t)n, " %s\n", name);
-  return (size_t)n;
+  return (size_t)snprintf(dst, LOCK_BYTES, "%ld %s %llx\n", (long)getpid(),
+                          name, (unsigned long long)number);
 }
 
 /* Whether the process that wrote `text` was one of this machine, and is no
  * more. */
 static bool owner_is_gone(const char *text) {
   char ours[LOCK_BYTES], *end;
-  const char *host;
   long pid = strtol(text, &end, 10);
-  lock_text(ours, &host);
-  return pid > 0 && pid == (long)(pid_t)pid && strcmp(end, host) == 0 &&
-         kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+  lock_text(ours);
+  const char *rest = strchr(ours, ' ');
+  size_t host = (size_t)(strrchr(ours, ' ') + 1 - rest);
+  if (pid <= 0 || pid != (long)(pid_t)pid || strncmp(end, rest, host) != 0 ||
+      !strchr(end, '\n'))
+    return false;
+  if (pid == (long)getpid()) return strcmp(end, rest) != 0;
+  return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
 static bool is_open_as(int fd, const struct sq_part *p, const char *name) {
@@ -149,8 +161,7 @@ static bool remove_stale(struct sq_part *p, const char *lock) {
 
 static bool lock_by_file(struct sq_part *p, struct sq_failure *f) {
   char lock[SQ_PART_NAME_BYTES], text[LOCK_BYTES];
-  const char *host;
-  size_t n = lock_text(text, &host);
+  size_t n = lock_text(text);
   sq_part_name(p, ".part.lock", lock);
   for (int tries = 0; tries < 2; tries++) {
     int fd = openat(p->folder, lock,

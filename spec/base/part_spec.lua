@@ -430,6 +430,13 @@ describe("a part", function()
       return tonumber((read "/proc/self/stat":match "^%d+"))
     end
 
+    -- What a process writes: its pid, the machine, a number of its own.
+    local function assert_owned()
+      local pid, machine, number = read(lock):match "^(%d+) (%g+) (%x+)\n$"
+      assert.same({ own(), host }, { tonumber(pid), machine })
+      assert.is_true(#number > 1)
+    end
+
     local function taken()
       refused("filesystem", "EWOULDBLOCK", "is being downloaded")
     end
@@ -440,7 +447,7 @@ describe("a part", function()
         p:info().lock_file, p:info().locked, p:info().open })
       assert.same({ "a.zip.part", "a.zip.part.lock" }, names(dir))
       assert.equal("rw-------", attribute(lock, "permissions"))
-      assert.equal(("%d %s\n"):format(own(), host), read(lock))
+      assert_owned()
       before = descriptors()
       taken()
       assert.is_string(attribute(lock, "mode"))
@@ -454,21 +461,31 @@ describe("a part", function()
     end)
 
     it("takes over from a process that is no more", function()
-      write(lock, ("%d %s\n"):format(dead(), host))
+      write(lock, ("%d %s 1\n"):format(dead(), host))
       local p <close> = open()
       assert.is_true(p:info().lock_file)
-      assert.equal(("%d %s\n"):format(own(), host), read(lock))
+      assert_owned()
+    end)
+
+    -- As in a container that was killed, and has the same name and pids again.
+    it("takes over from one that had the same pid", function()
+      write(lock, ("%d %s 1\n"):format(own(), host))
+      local p <close> = open()
+      assert.is_true(p:info().lock_file)
+      assert_owned()
+      before = descriptors()
+      taken()
     end)
 
     it("does not take over when it cannot know", function()
       for _, text in ipairs {
-        "", "x", "\n", "0 " .. host .. "\n", "-1 " .. host .. "\n",
-        ("%d %s\n"):format(dead(), host .. "x"), -- of another machine
-        ("-%d %s\n"):format(dead(), host), ("%d\n"):format(dead()),
-        ("%d %s"):format(dead(), host),
-        ("%d %s\n"):format(own(), host), ("1 %s\n"):format(host),
-        ("%d %s\n"):format((1 << 32) + dead(), host),
-        ("9"):rep(40) .. " " .. host .. "\n", ("x"):rep(1000),
+        "", "x", "\n", "0 " .. host .. " 1\n", "-1 " .. host .. " 1\n",
+        ("%d %s 1\n"):format(dead(), host .. "x"), -- of another machine
+        ("-%d %s 1\n"):format(dead(), host), ("%d\n"):format(dead()),
+        ("%d %s"):format(dead(), host), ("%d %s 1"):format(dead(), host),
+        ("%d %s"):format(own(), host), ("1 %s 1\n"):format(host),
+        ("%d %s 1\n"):format((1 << 32) + dead(), host),
+        ("9"):rep(40) .. " " .. host .. " 1\n", ("x"):rep(1000),
       } do
         write(lock, text)
         taken()
