@@ -376,30 +376,31 @@ static bool is_refused(int err_no) {
 }
 
 /* What is left without hard links (vfat): to look, then rename. */
-static int look_and_rename(struct sq_part *p, const char *from) {
+static int look_and_rename(int dir, const char *from, const char *to) {
   struct stat st;
-  if (fstatat(p->folder, p->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+  if (fstatat(dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
     errno = EEXIST;
     return -1;
   }
-  if (errno != ENOENT) return -1;
-  p->fallbacks |= SQ_NAMED_BY_LOOK;
-  return renameat(p->folder, from, p->folder, p->name);
+  return errno == ENOENT ? renameat(dir, from, dir, to) : -1;
 }
 
-static int rename_no_replace(struct sq_part *p, const char *from) {
+int sq_rename_new(int dir, const char *from, const char *to,
+                  unsigned *fallbacks) {
 #if defined(RENAME_NOREPLACE)
-  if (renameat2(p->folder, from, p->folder, p->name, RENAME_NOREPLACE) == 0)
-    return 0;
+  if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0) return 0;
   if (!is_refused(errno)) return -1;
 #endif
-  if (linkat(p->folder, from, p->folder, p->name, 0) != 0)
-    return is_refused(errno) ? look_and_rename(p, from) : -1;
-  /* the file is there: that its other name stays is no failure now, and
-   * sq_part_open knows what to do with it */
-  unlinkat(p->folder, from, 0);
-  p->fallbacks |= SQ_NAMED_BY_LINK;
-  return 0;
+  if (linkat(dir, from, dir, to, 0) == 0) {
+    /* the file is there: that its other name stays is no failure now, and
+     * sq_part_open knows what to do with it */
+    unlinkat(dir, from, 0);
+    *fallbacks |= SQ_NAMED_BY_LINK;
+    return 0;
+  }
+  if (!is_refused(errno)) return -1;
+  *fallbacks |= SQ_NAMED_BY_LOOK;
+  return look_and_rename(dir, from, to);
 }
 
 void sq_part_forget(struct sq_part *p) {
@@ -416,7 +417,7 @@ bool sq_part_commit(struct sq_part *p, bool overwrite, struct sq_failure *f) {
     return sq_part_fail(p, ENOENT, "somebody removed", ".part", f);
   sq_part_forget(p);
   int rc = overwrite ? renameat(p->folder, from, p->folder, p->name)
-                     : rename_no_replace(p, from);
+                     : sq_rename_new(p->folder, from, p->name, &p->fallbacks);
   if (rc != 0 && errno == EEXIST)
     return sq_failure_set(f, SQ_EXISTS, "%s/%s has appeared meanwhile", p->dir,
                           p->name);

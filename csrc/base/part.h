@@ -66,6 +66,11 @@ void sq_part_forget(struct sq_part *p);
 void sq_part_discard(struct sq_part *p);
 void sq_part_close(struct sq_part *p); /* unlocks, closes; again: nothing */
 
+/* Renames within `dir`, and never over what is there (EEXIST), in the best way
+ * that the file system has: 0, or -1 with errno. */
+int sq_rename_new(int dir, const char *from, const char *to,
+                  unsigned *fallbacks);
+
 /* For record.c: "<name><ending>" (sq_part_open has seen that it fits), and
  * "<what> <folder>/<name><ending>: <reason>". */
 enum { SQ_PART_NAME_BYTES = 256 };

@@ -13,6 +13,7 @@
 #include "zip_private.h"
 
 #include "../base/buf.h"
+#include "../base/part.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -254,31 +255,14 @@ static bool output_finish(struct output *o, const struct sq_zip_item *item,
   return close(fd) == 0 || output_failed(o, "write", f);
 }
 
-/* Renames in o->tree->here without replacing anything: 0, or -1 with errno
- * EEXIST when something is there.  File systems that know neither of the two
- * ways that leave no gap between look and rename get the third. */
-static int rename_new(int dir, const char *from, const char *to) {
-  struct stat st;
-#if defined(RENAME_NOREPLACE)
-  if (renameat2(dir, from, dir, to, RENAME_NOREPLACE) == 0) return 0;
-  if (errno != EINVAL && errno != ENOSYS) return -1;
-#endif
-  if (linkat(dir, from, dir, to, 0) == 0) return unlinkat(dir, from, 0);
-  if (errno == EEXIST) return -1;
-  if (fstatat(dir, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-    errno = EEXIST;
-    return -1;
-  }
-  return renameat(dir, from, dir, to);
-}
-
 static bool output_publish(struct output *o, bool overwrite,
                            struct sq_failure *f) {
   size_t n;
+  unsigned fallbacks = 0;
   const char *name = path_split(o->path, &n);
   int dir = o->tree->here;
   int done = overwrite ? renameat(dir, o->temporary, dir, name)
-                       : rename_new(dir, o->temporary, name);
+                       : sq_rename_new(dir, o->temporary, name, &fallbacks);
   return done == 0 || output_failed(o, "extract to", f);
 }
 
