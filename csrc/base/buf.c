@@ -49,3 +49,9 @@ char *sq_strdup(const char *s) {
   if (copy != NULL) memcpy(copy, s, size);
   return copy;
 }
+
+/* A memset before a free may be left out by the compiler. */
+void sq_wipe(char *s) {
+  volatile char *p = s;
+  while (p && *p) *p++ = '\0';
+}

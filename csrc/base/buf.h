@@ -26,6 +26,9 @@ void sq_buf_free(struct sq_buf *b);
 /* A copy made by malloc; null for null or when memory is short. */
 char *sq_strdup(const char *s);
 
+/* Overwrites a secret (or null) that must not stay behind in freed memory. */
+void sq_wipe(char *s);
+
 SQ_HIDDEN_END
 
 #endif

@@ -6,16 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The key is a secret: it does not stay behind in freed memory. */
-static void wipe(char *s) {
-  if (!s) return;
-  volatile char *p = s;
-  while (*p) *p++ = '\0';
-}
-
 static void destroy(struct sq_profile *p) {
   struct sq_profile_options *o = &p->options;
-  wipe((char *)(uintptr_t)o->api_key);
+  sq_wipe((char *)(uintptr_t)o->api_key);
   free((void *)(uintptr_t)o->api_key);
   free((void *)(uintptr_t)o->ca_file);
   free((void *)(uintptr_t)o->proxy);

@@ -20,7 +20,10 @@
 
 /* ---- what libcurl's answers mean -------------------------------------- */
 
+enum { TOO_LARGE = 100 }; /* CURLE_TOO_LARGE, of libcurl 8.6 */
+
 static enum sq_kind kind_of(CURLcode rc) {
+  if ((int)rc == TOO_LARGE) return SQ_PROTOCOL; /* a huge header line */
   switch (rc) {
     case CURLE_OPERATION_TIMEDOUT:
       return SQ_TIMEOUT;
@@ -41,7 +44,7 @@ static enum sq_kind kind_of(CURLcode rc) {
     case CURLE_BAD_CONTENT_ENCODING:
     case CURLE_FILESIZE_EXCEEDED:
     case CURLE_TOO_MANY_REDIRECTS:
-    case CURLE_OUT_OF_MEMORY: /* what 7.88 says of a huge header line */
+    case CURLE_OUT_OF_MEMORY: /* what 7.88 says of that line */
       return SQ_PROTOCOL;
     default:
       return SQ_NETWORK;
@@ -226,7 +229,7 @@ void sq_transfer_free(struct sq_transfer *t) {
   sq_wire_remove(t->wire, t);
   if (t->easy) sq_wire_give_handle(t->wire, t);
   curl_mime_free(t->form);
-  curl_slist_free_all(t->headers);
+  sq_transfer_free_headers(t->headers);
   free(t);
 }
 

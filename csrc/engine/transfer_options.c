@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../base/buf.h"
+
 enum { DOWNLOAD_BUFFER = 64 * 1024 }; /* else libcurl's own, a quarter of it */
 
 /* ---- values ----------------------------------------------------------- */
@@ -48,9 +50,15 @@ static bool add_field(struct sq_transfer *t, const char *name,
   if (!line) return false;
   snprintf(line, size, "%s: %s", name, value);
   bool ok = add_header(t, line);
-  memset(line, 0, size); /* the key may have been in it */
+  sq_wipe(line); /* the key may have been in it */
   free(line);
   return ok;
+}
+
+void sq_transfer_free_headers(struct curl_slist *headers) {
+  for (struct curl_slist *one = headers; one; one = one->next)
+    sq_wipe(one->data);
+  curl_slist_free_all(headers);
 }
 
 static bool set_headers(struct sq_transfer *t,

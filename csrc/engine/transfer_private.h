@@ -50,6 +50,9 @@ uint64_t sq_transfer_setting(const struct sq_transfer *t,
 bool sq_transfer_set(struct sq_transfer *t, const struct sq_transfer_options *o,
                      bool is_set);
 
+/* Frees a header list, and wipes the key that may be in it. */
+void sq_transfer_free_headers(struct curl_slist *headers);
+
 /* ---- transfer.c ---- */
 
 /* libcurl's callback, for the bytes of a file that is sent. */

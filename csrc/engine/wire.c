@@ -68,7 +68,7 @@ struct sq_wire *sq_wire_new(void) {
 
 static void drop_idle(struct idle *idle) {
   curl_easy_cleanup(idle->easy);
-  curl_slist_free_all(idle->headers);
+  sq_transfer_free_headers(idle->headers);
 }
 
 void sq_wire_free(struct sq_wire *w) {
