@@ -388,6 +388,21 @@ describe("a download", function()
     assert.equal("integrity", err.kind)
   end)
 
+  it("tells of entries whose CRC nobody can check", function()
+    local told = {}
+    local tracer <close> = helpers.client(s, { trace = function(one)
+      if one.event == "file" then told[#told + 1] = one.detail end
+    end })
+    for i, name in ipairs { "encrypted", "unknown", "empty" } do
+      local url = s:put_file(name .. ".zip", zips.sample(name))
+      local zip <close> = assert(tracer:download { url = url,
+        path = folder.path })
+      assert.equal(math.min(i, 2), #told)
+    end
+    assert.same({ "entries that could not be checked: 1",
+      "entries that could not be checked: 1" }, told)
+  end)
+
   it("checks the structure alone when told so", function()
     local zip <close> = assert(fetch(flipped, "structure"))
     assert.same({ "a.txt" }, zip:names())

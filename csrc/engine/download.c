@@ -182,9 +182,9 @@ void sq_download_sync(struct download *d) {
 static void check_job(struct sq_op *op) {
   struct download *d = sq_download_of(op);
   struct sq_zip_watch w = {&op->cancel, NULL, NULL};
-  uint64_t unverifiable;
+  d->unverifiable = 0;
   if (sq_zip_load(d->zip, &w, &d->job_failure) && d->verify == SQ_VERIFY_FULL)
-    sq_zip_test(d->zip, &w, &unverifiable, &d->job_failure);
+    sq_zip_test(d->zip, &w, &d->unverifiable, &d->job_failure);
 }
 
 static void commit_job(struct sq_op *op) {
@@ -217,10 +217,19 @@ static void sync_done(struct download *d) {
   }
 }
 
+/* Encrypted, or packed in a way that libzip does not know. */
+static void trace_unverifiable(struct download *d) {
+  char words[64];
+  snprintf(words, sizeof words, "entries that could not be checked: %llu",
+           (unsigned long long)d->unverifiable);
+  if (d->unverifiable > 0) sq_download_trace_file(d, words);
+}
+
 /* A broken ZIP may be the way's fault: once more from the start. */
 static void check_done(struct download *d) {
   struct sq_failure f = d->job_failure;
   if (f.kind == SQ_OK) {
+    trace_unverifiable(d);
     commit_begin(d);
   } else if (f.kind == SQ_INTEGRITY) {
     sq_zip_release(d->zip);

@@ -67,6 +67,7 @@ struct download {
   } step;
   struct sq_part part;
   struct sq_zip *zip;
+  uint64_t unverifiable;   /* of its entries, in a full check */
   struct sq_record record; /* what the job reads, or is to write */
   struct sq_failure job_failure;
   bool job_restarts; /* the hold's job empties the part first */
