@@ -35,8 +35,10 @@ struct sq_engine *sq_engine_new(struct sq_failure *f);
 
 /* Ends every operation, stops and joins the threads (a file thread held up
  * in a system call is left to it after 0.2 s), closes the descriptor.  Never
- * raises, never waits for the network.  After a fork, in the child: closes
- * descriptors, nothing else. */
+ * raises, never waits for the network; but for the file system, without bound,
+ * where the network thread is in a write of a download's bytes, or writes the
+ * last ones, 256 KiB for each connection at most.  After a fork, in the child:
+ * closes descriptors, nothing else. */
 void sq_engine_free(struct sq_engine *e);
 
 /* True in a process forked after the engine was made. */
