@@ -14,6 +14,15 @@
 #endif
 #define _FILE_OFFSET_BITS 64
 
+/* What a system lacks; `make builds` says it of this one, too. */
+#if defined(__APPLE__)
+#define SQ_NO_COND_CLOCK /* pthread_condattr_setclock */
+#define SQ_NO_FDATASYNC
+#endif
+#if defined(__APPLE__) || defined(__OpenBSD__)
+#define SQ_NO_SIGTIMEDWAIT
+#endif
+
 #include <limits.h>
 #include <stdint.h>
 

@@ -48,6 +48,12 @@ bool sq_part_fail(const struct sq_part *p, int err_no, const char *what,
   return false;
 }
 
+/* The call does not exist here (some sandboxes say EPERM for that). */
+static bool is_refused(int err_no) {
+  return err_no == EINVAL || err_no == ENOSYS || err_no == ENOTSUP ||
+         err_no == EPERM;
+}
+
 /* ---- the folder ------------------------------------------------------- */
 
 /* mkdir -p with 0700 for what is made; the last failure counts. */
@@ -346,8 +352,21 @@ bool sq_part_truncate(struct sq_part *p, int64_t size, struct sq_failure *f) {
   return true;
 }
 
+/* To the disk itself, where fsync stops short of that (macOS). */
+static int sync_file(int fd) {
+#if defined(F_FULLFSYNC)
+  if (fcntl(fd, F_FULLFSYNC) == 0) return 0;
+  if (!is_refused(errno) && errno != ENOTTY) return -1;
+#endif
+#if defined(SQ_NO_FDATASYNC)
+  return fsync(fd);
+#else
+  return fdatasync(fd);
+#endif
+}
+
 bool sq_part_sync(struct sq_part *p, struct sq_failure *f) {
-  while (!p->sync_errno && fdatasync(p->fd) != 0)
+  while (!p->sync_errno && sync_file(p->fd) != 0)
     if (errno != EINTR) p->sync_errno = errno;
   return !p->sync_errno ||
          sq_part_fail(p, p->sync_errno, "cannot sync", ".part", f);
@@ -368,12 +387,6 @@ int sq_part_reopen(struct sq_part *p, struct sq_failure *f) {
 }
 
 /* ---- the end ---------------------------------------------------------- */
-
-/* The call does not exist here (some sandboxes say EPERM for that). */
-static bool is_refused(int err_no) {
-  return err_no == EINVAL || err_no == ENOSYS || err_no == ENOTSUP ||
-         err_no == EPERM;
-}
 
 /* What is left without hard links (vfat): to look, then rename. */
 static int look_and_rename(int dir, const char *from, const char *to) {

@@ -5,7 +5,6 @@
  */
 #include "crew.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -38,6 +37,37 @@ bool sq_thread_start(void *(*run)(void *), void *arg, void *pthread) {
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   pthread_attr_destroy(&attr);
   return rc == 0;
+}
+
+void sq_cond_init(pthread_cond_t *cond) {
+#if defined(SQ_NO_COND_CLOCK)
+  pthread_cond_init(cond, NULL);
+#else
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+  pthread_cond_init(cond, &attr);
+  pthread_condattr_destroy(&attr);
+#endif
+}
+
+/* The end as the condition's clock has it. */
+static int64_t end_by_clock(int64_t end) {
+#if defined(SQ_NO_COND_CLOCK)
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return end - sq_now() + (int64_t)now.tv_sec * SQ_SECOND + now.tv_nsec;
+#else
+  return end;
+#endif
+}
+
+bool sq_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock,
+                        int64_t end) {
+  int64_t at = end_by_clock(end);
+  struct timespec until = {(time_t)(at / SQ_SECOND), (long)(at % SQ_SECOND)};
+  pthread_cond_timedwait(cond, lock, &until);
+  return sq_now() < end;
 }
 
 static void destroy(struct sq_crew *crew) {
@@ -84,14 +114,10 @@ static void *crew_main(void *arg) {
 
 struct sq_crew *sq_crew_new(int threads) {
   struct sq_crew *crew = calloc(1, sizeof *crew);
-  pthread_condattr_t attr;
   if (!crew) return NULL;
   pthread_mutex_init(&crew->lock, NULL);
   pthread_cond_init(&crew->work, NULL);
-  pthread_condattr_init(&attr);
-  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-  pthread_cond_init(&crew->quiet, &attr);
-  pthread_condattr_destroy(&attr);
+  sq_cond_init(&crew->quiet);
   sq_list_init(&crew->jobs);
   crew->refs = 1;
   crew->size = threads < CREW_MAX ? threads : CREW_MAX;
@@ -122,9 +148,7 @@ bool sq_crew_add(struct sq_crew *crew, struct sq_job *job) {
 
 static void wait_quiet(struct sq_crew *crew, double seconds) {
   int64_t end = sq_now() + sq_nanoseconds(seconds);
-  struct timespec until = {(time_t)(end / SQ_SECOND), (long)(end % SQ_SECOND)};
-  while (crew->busy > 0 &&
-         pthread_cond_timedwait(&crew->quiet, &crew->lock, &until) == 0)
+  while (crew->busy > 0 && sq_cond_wait_until(&crew->quiet, &crew->lock, end))
     ;
 }
 

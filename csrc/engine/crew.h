@@ -13,6 +13,8 @@
 
 #include "../base/list.h"
 
+#include <pthread.h>
+
 SQ_HIDDEN_BEGIN
 
 struct sq_crew;
@@ -37,6 +39,12 @@ void sq_crew_stop(struct sq_crew *crew, double seconds);
 /* Starts a thread as all of ours are: every signal blocked, a small stack.
  * False when it cannot be had. */
 bool sq_thread_start(void *(*run)(void *), void *arg, void *pthread);
+
+/* A condition to wait for until `end`, as sq_now counts, or until it is
+ * signalled; false when that time has come. */
+void sq_cond_init(pthread_cond_t *cond);
+bool sq_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock,
+                        int64_t end);
 
 SQ_HIDDEN_END
 

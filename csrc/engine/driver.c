@@ -241,7 +241,7 @@ static void take_pipe_signal(void) {
   sigset_t pipe;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);
-#if defined(__APPLE__)
+#if defined(SQ_NO_SIGTIMEDWAIT)
   sigset_t pending;
   int number;
   if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))

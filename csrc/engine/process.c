@@ -66,9 +66,8 @@ unsigned sq_process_number(void) {
  * be the one that is busy. */
 static void wait_for_busy(void) {
   int64_t end = sq_now() + PATIENCE;
-  struct timespec until = {(time_t)(end / SQ_SECOND), (long)(end % SQ_SECOND)};
   while (process.busy > 0 &&
-         pthread_cond_timedwait(&process.fewer, &process.lock, &until) == 0)
+         sq_cond_wait_until(&process.fewer, &process.lock, end))
     ;
 }
 
@@ -102,18 +101,10 @@ static void in_parent(void) {
   pthread_mutex_unlock(&process.lock);
 }
 
-static void init_fewer(void) {
-  pthread_condattr_t attr;
-  pthread_condattr_init(&attr);
-  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-  pthread_cond_init(&process.fewer, &attr);
-  pthread_condattr_destroy(&attr);
-}
-
 /* All engines are foreign, and none is known any more. */
 static void in_child(void) {
   pthread_mutex_init(&process.lock, NULL);
-  init_fewer();
+  sq_cond_init(&process.fewer);
   sq_list_init(&process.list);
   process.busy = 0;
 }
@@ -123,7 +114,7 @@ static void in_child(void) {
  * asked for first, then ours, and only then comes the set-up. */
 static void set_up(void) {
   sq_list_init(&process.list);
-  init_fewer();
+  sq_cond_init(&process.fewer);
   make_page();
   sq_wire_prepare();
   if (atexit(at_exit) != 0) process.over = true;

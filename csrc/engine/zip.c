@@ -9,6 +9,8 @@
 #include "zip_private.h"
 
 #include "../base/buf.h"
+#include "../base/clock.h"
+#include "crew.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,10 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { LOAD_POLL_MS = 50 }; /* how soon a waiting load sees its cancel */
+#define LOAD_POLL (SQ_SECOND / 20) /* how soon a waiting load sees its cancel \
+                                    */
 
 /* ------------------------------------------------------------- failures */
 
@@ -78,7 +80,7 @@ struct sq_zip *sq_zip_new(int fd, const char *path) {
   z->path = copy;
   z->size = fstat(fd, &st) == 0 ? (int64_t)st.st_size : -1;
   pthread_mutex_init(&z->lock, NULL);
-  pthread_cond_init(&z->changed, NULL);
+  sq_cond_init(&z->changed);
   return z;
 }
 
@@ -286,14 +288,7 @@ static bool load(struct sq_zip *z, const struct sq_zip_watch *w,
 
 /* Waits a little for the load that another thread is at; with the lock. */
 static void load_wait(struct sq_zip *z) {
-  struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_nsec += LOAD_POLL_MS * 1000000L;
-  if (until.tv_nsec >= 1000000000L) {
-    until.tv_nsec -= 1000000000L;
-    until.tv_sec++;
-  }
-  pthread_cond_timedwait(&z->changed, &z->lock, &until);
+  sq_cond_wait_until(&z->changed, &z->lock, sq_now() + LOAD_POLL);
 }
 
 /* True when it is this caller's turn to load; else *ok is the answer. */

@@ -1,7 +1,8 @@
 #!/bin/sh
 # make builds: the module built in the ways that others build it, and a smoke
 # run of each: gcc and clang, -O0 to -O3, link-time optimisation, Debian's
-# hardening, and as for the oldest libcurl (libcurl.h).
+# hardening, as for the oldest libcurl (libcurl.h), and as for a system that
+# lacks what Linux has (config.h).
 # $1: a folder to build in.  BUILDS: which (names below); SPECS: the smoke run.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -51,4 +52,6 @@ build hardened gcc "$(flags CPPFLAGS) $(flags CFLAGS)" "$(flags LDFLAGS)"
 check_hardened
 build libcurl-7.74 gcc \
   "-O2 -g -DOLD_LIBCURL=0x074a00 -include $PWD/spec/builds/libcurl.h"
+build bare gcc \
+  "-O2 -g -DSQ_NO_COND_CLOCK -DSQ_NO_FDATASYNC -DSQ_NO_SIGTIMEDWAIT"
 exit $status
