@@ -1,9 +1,10 @@
 /*
  * rehearsal.c - the way into a rehearsal: who may begin one, and with what.
  *
- * The steps and their order are lua/squarecloud/rehearsal.lua's, which is
- * loaded by the first call and handed the few calls that nobody else has (to
- * upload, to ask for a status, to delete): the method's upvalue owns them.
+ * The steps and their order are lua/squarecloud/rehearsal.lua's, which
+ * "squarecloud" loads (a host may take require away) and each call hands the
+ * few functions that nobody else has (to upload, to ask for a status, to
+ * delete): the method's upvalue owns them.
  * Owns the folder that a rehearsal downloads to.
  */
 #include "rehearsal.h"
@@ -105,6 +106,18 @@ static int in_task(lua_State *L) {
   return 1;
 }
 
+/* Text from outside as failures show it; a byte takes "[hidden]" at most. */
+static int show(lua_State *L) {
+  size_t n;
+  const char *text = luaL_checklstring(L, 1, &n);
+  size_t cap = n * 8 + 1;
+  luaL_Buffer buffer;
+  char *shown = luaL_buffinitsize(L, &buffer, cap);
+  sq_show(shown, cap, text, n);
+  luaL_pushresultsize(&buffer, strlen(shown));
+  return 1;
+}
+
 /* ---- the method ------------------------------------------------------- */
 
 static void check_snapshot(lua_State *L, int index) {
@@ -151,6 +164,18 @@ static void read_options(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
+static void push_steps(lua_State *L) {
+  static const char name[] = "squarecloud.rehearsal";
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, name) != LUA_TFUNCTION) {
+    lua_pop(L, 1);
+    lua_getglobal(L, "require");
+    lua_pushstring(L, name);
+    lua_call(L, 1, 1);
+  }
+  lua_remove(L, -2);
+}
+
 static int k_rehearse(lua_State *L, int status, lua_KContext base) {
   (void)status;
   return lua_gettop(L) - (int)base;
@@ -162,9 +187,7 @@ static int m_rehearse(lua_State *L) {
   sq_client_check(L, CLIENT);
   check_snapshot(L, SNAPSHOT);
   read_options(L, OPTIONS);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "squarecloud.rehearsal");
-  lua_call(L, 1, 1);
+  push_steps(L);
   lua_pushvalue(L, CLIENT);
   lua_pushvalue(L, SNAPSHOT);
   lua_pushvalue(L, OPTIONS);
@@ -180,6 +203,7 @@ void sq_rehearsal_add(lua_State *L) {
                                    {"clear_folder", clear_folder},
                                    {"clock", read_clock},
                                    {"in_task", in_task},
+                                   {"show", show},
                                    {NULL, NULL}};
   luaL_newmetatable(L, FOLDER);
   lua_pushcfunction(L, clear_folder);
@@ -187,6 +211,8 @@ void sq_rehearsal_add(lua_State *L) {
   lua_pop(L, 1);
   lua_newtable(L);
   luaL_setfuncs(L, parts, 0);
+  luaL_getmetatable(L, SQ_ERROR);
+  lua_setfield(L, -2, "Error");
   sq_endpoints_add(L, false);
   lua_pushcclosure(L, m_rehearse, 1);
   lua_setfield(L, -2, METHOD);

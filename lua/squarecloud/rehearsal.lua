@@ -7,11 +7,14 @@
 --        |        |         |        ^
 --        +--------+---------+--------+   a failed step: what is there goes
 --
--- Only the application that the upload's own answer names is ever deleted.
+-- Only the application that the upload's own answer names is ever deleted;
+-- what is known of it is the run's, the caller's report shows it.
 -- Leaving early (a raised error, a cancelled task) runs Run:__close, which
 -- deletes it, too: at once where calls block, else in a task of its own.
 
-local failure = require "squarecloud.mirror.failure"
+-- Hosts take such functions away from the scripts that they run.
+local ipairs, math, pairs, pcall, setmetatable, tostring, type, warn = ipairs,
+  math, pairs, pcall, setmetatable, tostring, type, warn
 
 local FIRST_LOOK, LAST_LOOK = 0.25, 5 -- seconds between two, doubling
 
@@ -29,28 +32,38 @@ local Witness = {}
 local function new_run(client, snapshot, options, core)
   local report = options.report or {}
   for name in pairs(report) do report[name] = nil end
-  report.seconds, report.deleted = {}, false
   local run = setmetatable({ client = client, snapshot = snapshot, core = core,
     options = options, report = report, in_task = core.in_task(client),
     folder = core.new_folder(), deadline = core.clock() + options.timeout,
-    operation = "rehearse_restore " .. failure.show(snapshot.id),
+    operation = "rehearse_restore " .. core.show(snapshot.id),
     zip = false, shown_id = false, unsure = false, why = false,
+    id = false, status = false, bytes = false, deleted = false, seconds = {},
     finished = false, witness = setmetatable({ run = false }, Witness) }, Run)
   run.witness.run = run
+  run:show()
   return run
 end
 
+-- Writes what is known to the caller's report; nothing is read from there.
+function Run:show()
+  local report = self.report
+  report.id, report.status = self.id or nil, self.status or nil
+  report.bytes, report.seconds = self.bytes or nil, self.seconds
+  report.deleted = self.deleted
+end
+
 function Run:fail(kind, message)
-  return nil, failure.new(kind, message, { operation = self.operation })
+  return nil, setmetatable({ kind = kind, message = self.core.show(message),
+    operation = self.operation, retryable = false, sent = false },
+    self.core.Error)
 end
 
 -- The seconds left; nil and an error when there are none.
 function Run:left()
   local left = self.deadline - self.core.clock()
   if left > 0 then return left end
-  local status = self.report.status
   return self:fail("timeout", ("not done within %g seconds%s"):format(
-    self.options.timeout, status and ", it is " .. status or ""))
+    self.options.timeout, self.status and ", it is " .. self.status or ""))
 end
 
 -- Tells the caller; false when he has enough.
@@ -75,7 +88,7 @@ function Run:download()
     within = left, progress = self:teller() })
   self.core.clear_folder(self.folder) -- what is open stays readable
   if not self.zip then return nil, err end
-  self.report.bytes = self.zip.bytes
+  self.bytes = self.zip.bytes
   return true
 end
 
@@ -97,8 +110,8 @@ function Run:upload()
   local response = answer and answer.response
   local id = type(response) == "table" and response.id
   if is_id(id) then
-    self.report.id = id
-    self.shown_id, self.unsure = failure.show(id), false
+    self.id = id
+    self.shown_id, self.unsure = self.core.show(id), false
     return true
   elseif not answer then
     self.unsure = err.sent
@@ -118,22 +131,23 @@ function Run:look()
   local left, late = self:left()
   if not left then return nil, late end
   local answer, err = self.core.app_status(self.client,
-    { app_id = self.report.id, within = left })
+    { app_id = self.id, within = left })
   if not answer then return err.retryable and "unknown" or nil, err end
   local response = answer.response
   if type(response) ~= "table" or type(response.running) ~= "boolean" then
     return self:fail("protocol", "the answer does not say whether it runs")
   end
   local status = response.status
-  self.report.status = type(status) == "string" and status
+  self.status = type(status) == "string" and status
     or response.running and "running" or "not running"
+  self:show()
   return response.running and "running" or ENDED[status] and "ended"
     or "starting"
 end
 
 function Run:crashed()
   return self:fail("server", ("the copy does not run: it started and ended "
-    .. "(%s)"):format(self.report.status))
+    .. "(%s)"):format(self.status))
 end
 
 -- Waits before the next look: ever longer, but not past what is waited for.
@@ -175,9 +189,10 @@ end
 
 -- Deletes the copy; one that is gone already is fine.
 function Run:delete()
-  local answer, err = self.core.delete_app(self.client, self.report.id)
+  local answer, err = self.core.delete_app(self.client, self.id)
   if not answer and err.kind ~= "not_found" then return nil, err end
-  self.report.deleted = true
+  self.deleted = true
+  self:show()
   return true
 end
 
@@ -185,7 +200,7 @@ end
 -- join them takes memory.
 function Witness:__close()
   local run = self.run
-  if run.report.deleted then return end
+  if run.deleted then return end
   local _, why = pcall(tostring, run.why or "")
   warn("squarecloud: ", run.operation, ": the copy ",
     run.shown_id or UNNAMED, " is still there", run.why and ": " or "", why)
@@ -205,8 +220,8 @@ end
 function Run:__close()
   self.core.clear_folder(self.folder)
   if self.zip then self.zip:close() end
-  if self.finished or self.report.deleted then return end
-  if not self.report.id then
+  if self.finished or self.deleted then return end
+  if not self.id then
     if not self.unsure then return end
     warn("squarecloud: ", self.operation, ": left while it was uploaded: ",
       STRANGER)
@@ -220,12 +235,11 @@ end
 
 -- What became of the copy, as the end of a message.
 function Run:fate(err, why)
-  local report = self.report
-  local copy = report.id and "the copy " .. self.shown_id
+  local copy = self.id and "the copy " .. self.shown_id
   if not copy then
     return err.sent and "a copy may have been made all the same: " .. STRANGER
       or "no copy was made"
-  elseif report.deleted then
+  elseif self.deleted then
     return copy .. " was deleted"
   elseif self.options.keep then
     return copy .. " was kept"
@@ -241,13 +255,14 @@ function Run:step(name)
   self.doing = name
   local begun = self.core.clock()
   local ok, err = self[name](self)
-  self.report.seconds[name] = self.core.clock() - begun
+  self.seconds[name] = self.core.clock() - begun
+  self:show()
   return ok, err
 end
 
 -- True when there is nothing left to delete; nil and an error.
 function Run:put_away(err)
-  if not self.report.id or self.options.keep then return true end
+  if not self.id or self.options.keep then return true end
   if err and err.kind == "closed" then return nil, err end
   self.doing = "delete"
   self:tell()

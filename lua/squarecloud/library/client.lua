@@ -15,7 +15,7 @@
 ---default 1800
 ---@field settle? number seconds that it has to go on running; default 5
 ---@field progress? squarecloud.RehearsalProgress false cancels
----@field report? table is filled as the rehearsal goes
+---@field report? table is filled as the rehearsal goes; one for each
 
 ---Is told of each step as it goes on; the last three in transfers only.
 ---@alias squarecloud.RehearsalProgress
