@@ -13,8 +13,8 @@
 -- deletes it, too: at once where calls block, else in a task of its own.
 
 -- Hosts take such functions away from the scripts that they run.
-local ipairs, math, pairs, pcall, setmetatable, tostring, type, warn = ipairs,
-  math, pairs, pcall, setmetatable, tostring, type, warn
+local error, ipairs, math, pairs, pcall, setmetatable, tostring, type, warn =
+  error, ipairs, math, pairs, pcall, setmetatable, tostring, type, warn
 
 local FIRST_LOOK, LAST_LOOK = 0.25, 5 -- seconds between two, doubling
 
@@ -198,23 +198,23 @@ end
 
 -- Warns of a copy that nobody may be told of otherwise; in pieces, since to
 -- join them takes memory.
-function Witness:__close()
+function Witness:__close(raised)
   local run = self.run
   if run.deleted then return end
-  local _, why = pcall(tostring, run.why or "")
+  local why = run.why or raised
+  local ok, text = pcall(tostring, why or "")
   warn("squarecloud: ", run.operation, ": the copy ",
-    run.shown_id or UNNAMED, " is still there", run.why and ": " or "", why)
+    run.shown_id or UNNAMED, " is still there", why and ok and ": " or "",
+    ok and text or "")
+  if not ok then error(text, 0) end
 end
 
--- The same for a run that was left: nothing is raised, nobody is asked.
+-- The same for a run that was left: nobody is asked. What is raised, such as
+-- an interruption, is warned of and goes on.
 local function delete_left_behind(run)
   local witness <close> = run.witness -- luacheck: ignore
-  local ok, gone, why = pcall(run.delete, run)
-  if not ok then
-    run.why = gone
-  elseif not gone then
-    run.why = why
-  end
+  local _, why = run:delete()
+  run.why = why
 end
 
 function Run:__close()
@@ -225,9 +225,13 @@ function Run:__close()
     if not self.unsure then return end
     warn("squarecloud: ", self.operation, ": left while it was uploaded: ",
       STRANGER)
-  elseif not self.options.keep and not (self.in_task
-    and pcall(self.client.spawn, self.client, delete_left_behind, self)) then
+  elseif self.options.keep then
+    return
+  elseif not self.in_task then
     delete_left_behind(self)
+  elseif not pcall(self.client.spawn, self.client, delete_left_behind, self)
+  then
+    pcall(delete_left_behind, self)
   end
 end
 
