@@ -11,7 +11,8 @@
 -- one of these should draw on a terminal at a time; what else is to be said
 -- meanwhile goes through `print`.
 --
--- It never raises over a stream that takes no more: it falls silent.
+-- Where a stream takes no more (a file that is closed; false, or nil and why,
+-- from write or flush) it falls silent. What these raise, it raises.
 
 local posix = require("squarecloud.core").posix
 local text = require "squarecloud.progress.text"
@@ -35,7 +36,9 @@ local bar_methods = {}
 local Bar = { __name = "squarecloud.progress.Bar", __index = bar_methods }
 
 ---@class squarecloud.progress.Options
----@field stream? { write: function, flush?: function } default io.stderr
+---@field stream? { write: function, flush?: function } default io.stderr. When
+---one of them returns false, or nil and why, nothing more is written; what it
+---raises is raised
 ---@field tty? boolean whether that is a terminal; found out for io.stderr and
 ---io.stdout, else false
 ---@field width? integer columns; default found out
@@ -80,16 +83,19 @@ local function measure(self)
     or_default(tonumber(os.getenv "COLUMNS"), 80))
 end
 
+-- Whether write or flush, which returned these, did not fail: what a script
+-- puts in a file's place may return nothing.
+local function is_taken(ok, why)
+  return ok or ok == nil and why == nil
+end
+
 local function write(self, bytes)
-  if self.dead or bytes == "" then
+  local stream = self.stream
+  if self.dead or bytes == "" or io.type(stream) == "closed file" then
     return
   end
-  local stream = self.stream
-  local ok = stream:write(bytes)
-  if ok and stream.flush then
-    ok = stream:flush()
-  end
-  self.dead = not ok
+  self.dead = not (is_taken(stream:write(bytes))
+    and (not stream.flush or is_taken(stream:flush())))
 end
 
 -------------------------------------------------------------------- the state
