@@ -109,6 +109,16 @@ describe("squaresnap", function()
       assert.equal(2, command.run(s, { "--json", "quota" }):json().used)
     end)
 
+    it("passes over what is no application there", function()
+      s:configure { plan = "free" }
+      made(2, 60)
+      answer { user = { id = "u", plan = { memory = { limit = 2048 } } },
+        applications = { {}, 5, { id = app } }, databases = "none" }
+      local result = command.run(s, { "--json", "quota" })
+      assert.equal(0, result.code, result.err)
+      assert.equal(2, result:json().used)
+    end)
+
     it("fails where the platform does not say the memory", function()
       answer { user = { id = "u" } }
       local result = command.run(s, { "quota" })

@@ -54,6 +54,24 @@ function account.read(client)
     databases = resources(dig(answer.response, "databases")) }
 end
 
+-- All snapshots, on a plan without the account's list too; nil and an error.
+local function all_snapshots(client, who)
+  local all, err = snapshots.of_account(client)
+  if all or err.code ~= "UPGRADE_REQUIRED" then return all, err end
+  all = {}
+  for _, kind in ipairs { { "app", who.applications },
+    { "database", who.databases } } do
+    for _, one in ipairs(kind[2]) do
+      local some
+      some, err = client:all_app_snapshots { app_id = one.id,
+        application_type = kind[1] }
+      if not some then return nil, err end
+      table.move(some, 1, #some, #all + 1, all)
+    end
+  end
+  return all
+end
+
 --- How many snapshots may be made: plan, memory_mb, limit, used, left,
 -- next_free_at (epoch seconds, when none is left), oldest (of those that
 -- count). nil and an error.
@@ -66,7 +84,7 @@ function account.quota(client)
       message = "the platform does not say the plan's memory" }
   end
   local list
-  list, err = snapshots.of_any_account(client)
+  list, err = all_snapshots(client, who)
   if not list then return nil, err end
   local now = os.time()
   local limit = retention.daily_quota(who.memory_mb)

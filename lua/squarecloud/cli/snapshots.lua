@@ -24,34 +24,6 @@ function snapshots.of_account(client, only_databases)
   return all
 end
 
--- The lists of all applications and databases that the account names.
-local function one_by_one(client)
-  local answer, err = client:account()
-  if not answer then return nil, err end
-  local all, response = {}, answer.response
-  for _, kind in ipairs { { "applications", "app" },
-    { "databases", "database" } } do
-    local named = type(response) == "table" and response[kind[1]]
-    for _, one in ipairs(type(named) == "table" and named or {}) do
-      local some
-      some, err = client:all_app_snapshots { app_id = one.id,
-        application_type = kind[2] }
-      if not some then return nil, err end
-      table.move(some, 1, #some, #all + 1, all)
-    end
-  end
-  return all
-end
-
---- All of the account, on a plan without that listing too.
-function snapshots.of_any_account(client)
-  local all, err = snapshots.of_account(client)
-  if not all and err.code == "UPGRADE_REQUIRED" then
-    return one_by_one(client)
-  end
-  return all, err
-end
-
 --- Newest first; equal times by version, so that the order is always the same.
 function snapshots.sort(list)
   table.sort(list, function(a, b)
