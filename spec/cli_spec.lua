@@ -5,6 +5,7 @@
 local lfs = require "lfs"
 local square = require "squarecloud"
 local command = require "spec.support.command"
+local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
 local quote = require "spec.support.quote"
 local server = require "spec.support.server"
@@ -447,6 +448,32 @@ describe("squaresnap", function()
         assert.equal("squaresnap: cannot write: No space left on device\n",
           result.err)
       end
+    end)
+
+    describe("behind a message", function()
+      local dir, words
+      before_each(function()
+        dir = helpers.tmpdir()
+        words = { "verify", dir .. "/good.zip", dir .. "/bad.zip" }
+        helpers.write_file(words[2], downloads.archive(8))
+        helpers.write_file(words[3], "PK")
+      end)
+      after_each(function() helpers.remove(dir.path) end)
+
+      it("that is full says so, too", function()
+        local result = command.run(nil, words, { out = "/dev/full" })
+        assert.equal(1, result.code)
+        assert.matches("^squaresnap: [^\n]*bad%.zip[^\n]*\nsquaresnap: cannot "
+          .. "write: No space left on device\n$", result.err)
+      end)
+
+      it("that nobody reads ends quietly", function()
+        local result = command.run(nil, words, { out = "&5", shell = ("trap '' "
+          .. "PIPE; mkfifo %s/p; exec 4<>%s/p 5>%s/p 4<&-"):format(dir, dir,
+          dir) })
+        assert.equal(1, result.code)
+        assert.matches("^squaresnap: [^\n]*bad%.zip[^\n]*\n$", result.err)
+      end)
     end)
   end)
 end)

@@ -19,9 +19,14 @@ local Broken = { __tostring = function(self)
   return self.broken or "stdout was closed"
 end }
 
-local function check(ok, why, errno)
-  if ok then return end
-  error(setmetatable({ broken = errno ~= EPIPE and why }, Broken), 0)
+local function broken_by(ok, why, errno)
+  if ok then return nil end
+  return setmetatable({ broken = errno ~= EPIPE and why }, Broken)
+end
+
+local function check(...)
+  local broken = broken_by(...)
+  if broken then error(broken, 0) end
 end
 
 --- Text fit for a terminal: control characters, and bytes that are no UTF-8,
@@ -78,7 +83,9 @@ function Console:document(value)
   self:flush()
 end
 
-function Console.flush()
+--- Raises for what a warning could not flush, too: that is lost by then.
+function Console:flush()
+  if self.broken then error(self.broken, 0) end
   check(io.stdout:flush())
 end
 
@@ -89,9 +96,9 @@ function Console:note(...)
   io.stderr:write(string.format(...), "\n")
 end
 
---- A message that is always shown.
+--- A message that is always shown, whatever becomes of stdout.
 function Console:warn(...)
-  io.stdout:flush()
+  self.broken = self.broken or broken_by(io.stdout:flush())
   io.stderr:write(paint(self, 2, "red", "squaresnap:"), " ",
     string.format(...), "\n")
 end
@@ -104,8 +111,8 @@ function Console:detail(...)
 end
 
 --- Asks on the terminal, and waits for a line; nil at its end.
-function Console.ask(_, ...)
-  Console.flush()
+function Console:ask(...)
+  self:flush()
   io.stderr:write(string.format(...), " ")
   local answer, posix = "", require("squarecloud.core").posix
   -- what follows an end without a line, or a Ctrl-C, begins a line of its own
