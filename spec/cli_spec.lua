@@ -350,6 +350,13 @@ describe("squaresnap", function()
       { "an answer that is none", 1, { "list" },
         { status = 200, body = "[]", type = "application/json" },
         "is %-%-base%-url right" },
+      { "a create that was answered with nonsense", 1, { "create", "$app" },
+        { status = 200, body = "[]", type = "application/json" },
+        "protocol: [^\n]*; it may have been carried out all the same: look "
+        .. "with `squaresnap list %x+` before running it again" },
+      { "a restore whose answer is a redirect", 1, { "restore", "$app",
+        "--version-id", "v", "-y" }, { fault = "redirect", to = "self",
+        status = 307 }, "protocol: [^\n]*; it may have been carried out" },
       { "an id the platform does not know", 1, { "create", "$app" },
         { status = 400, code = "INVALID_ID" }, "check the id" },
       { "a code nobody knows", 1, { "list" },

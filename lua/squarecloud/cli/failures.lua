@@ -134,24 +134,30 @@ function HINTS.bad_request(err, about)
     or "with --verbose more is told"
 end
 
-local function transport(err, about)
-  if err.sent then
-    return "it may have been carried out all the same: look with "
-      .. call("list", about) .. " before running it again"
-  end
+local function transport(_, about)
   return about.transfer and continue(about) or "run it again later"
 end
 HINTS.network, HINTS.timeout, HINTS.server = transport, transport, transport
+
+-- What was sent and perhaps carried out is not to be sent again, whatever the
+-- kind; a `pending` says that it is being done.
+local function hint_of(err, about)
+  if err.hint ~= nil then return err.hint end
+  if err.sent and err.kind ~= "pending" then
+    return "it may have been carried out all the same: look with "
+      .. call("list", about) .. " before running it again"
+  end
+  return HINTS[err.kind] and HINTS[err.kind](err, about)
+end
 
 --- One line: what failed, why, what to do next.
 -- @param about id, database, command, transfer (a part was kept), again (what
 -- goes on with it, if not the same command), key_source, base_url, utc,
 -- next_free_at (function)
 function failures.line(err, about)
-  local hint, text = err.hint, tostring(err)
+  local hint, text = hint_of(err, about), tostring(err)
   -- a mirror's advice is for Lua
   if err.advice then text = text:sub(1, -#err.advice - 3) end
-  if hint == nil and HINTS[err.kind] then hint = HINTS[err.kind](err, about) end
   return console.show(text) .. (hint and "; " .. hint or "")
 end
 
