@@ -81,6 +81,15 @@ describe("squaresnap create", function()
     assert.matches("`squaresnap list " .. app .. "` shows it", result.err)
     assert.same({ app_id = app, application_type = "app",
       status = "processing" }, create_json(app):json())
+    assert.matches("`squaresnap list " .. database .. " --database` shows it",
+      create(database, "--database").err, 1, true)
+  end)
+
+  it("quotes an id as a shell reads it", function()
+    s:fault { fault = "respond", status = 202, match = { method = "POST" },
+      code = "SNAPSHOT_PROCESSING" }
+    assert.matches("`squaresnap list 'a b'` shows it", create "a b".err, 1,
+      true)
   end)
 
   it("goes on with the others when one fails: exit code 3", function()

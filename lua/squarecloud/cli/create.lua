@@ -58,8 +58,9 @@ local function tell_accepted(session, id)
   out:document { app_id = id, application_type = session:application_type(),
     status = "processing" }
   out:line("%-16s  %s  -", "being made", console.show(id))
-  out:note("%s: the platform makes it in the background: `squaresnap list %s` "
-    .. "shows it when it is there", console.show(id), console.show(id))
+  out:note("%s: the platform makes it in the background: %s shows it when it "
+    .. "is there", console.show(id), failures.call("list", { id = id,
+    database = session.options.database }))
 end
 
 local function tell_failure(session, id, err)

@@ -15,12 +15,14 @@ function failures.code(err)
   return err.exit_code or CODES[err.kind] or 1
 end
 
--- How the command is called about the same resource.
-local function call(command, about)
+--- How the command is called about a resource, as a hint shows it.
+-- @param about id, database
+function failures.call(command, about)
   return ("`squaresnap %s %s%s`"):format(command,
     about.id and format.word(about.id) or "ID",
     about.database and " --database" or "")
 end
+local call = failures.call
 
 -- What goes on with a transfer.
 local function again(about)
