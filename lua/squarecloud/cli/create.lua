@@ -15,7 +15,8 @@ local PATIENCE = 30 * 60 -- what a snapshot that is to be downloaded may take
 local function pace(session, last)
   if not last or session.options.base_url then return end
   local left = PACE - (os.time() - last)
-  if left > 0 then session:client():sleep(left) end
+  -- the wall clock may have been set back
+  if left > 0 then session:client():sleep(math.min(left, PACE)) end
 end
 
 local function create(session, id)
