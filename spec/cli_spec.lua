@@ -103,6 +103,8 @@ describe("squaresnap", function()
         "can not be used together" },
       { "an empty version", { "restore", "a", "--version-id", "", "-y" },
         "%-%-version%-id is empty" },
+      { "a version that is left out", { "restore", "a", "--version-id", "-y" },
+        "%-%-version%-id' requires an argument" },
       { "no version to restore", { "restore", "a", "-y" },
         "needs %-%-version%-id or %-%-latest" },
       { "a restore without consent", { "restore", "a", "--latest" },

@@ -36,12 +36,14 @@ end
 -- Options and nil; or nil and what to print at once; or a refusal is raised.
 local function parse(arguments)
   local session = require "squarecloud.cli.session"
+  local parser = require "squarecloud.cli.parser"
   local asked, about
-  local main = require("squarecloud.cli.parser").new(function(what, of)
+  local main = parser.new(function(what, of)
     asked, about = what, of
     error(what, 0)
   end)
-  local ok, fine, result = pcall(main.pparse, main, arguments)
+  local ok, fine, result = pcall(main.pparse, main,
+    parser.join(main, arguments))
   if asked == "version" then
     return nil, "squaresnap " .. require("squarecloud").version .. "\n"
   elseif asked == "help" then

@@ -204,7 +204,7 @@ describe("squaresnap create", function()
           local cut = command.run(s, words)
           assert.equal(1, cut.code)
           assert.matches("network: [^\n]*; run `squaresnap download " .. id
-            .. "[^`]* %-%-version%-id %S+ %-o " .. dir .. "/b/[%w_]+%.zip`: "
+            .. "[^`]* %-%-version%-id=%S+ %-o " .. dir .. "/b/[%w_]+%.zip`: "
             .. "it goes on where it stopped\n$", cut.err)
           s:clear_faults()
           local again = run_shown(cut.err)

@@ -79,7 +79,7 @@ local function target_of(session, snapshot, id)
   local words = { "`squaresnap", "download", format.word(id) }
   if session.options.database then words[#words + 1] = "--database" end
   if snapshot.version_id then
-    words[#words + 1] = "--version-id " .. format.word(snapshot.version_id)
+    words[#words + 1] = "--version-id=" .. format.word(snapshot.version_id)
   end
   words[#words + 1] = "-o " .. format.word((folder .. "/" .. (name or ""))
     :gsub("//+", "/")) .. "`"

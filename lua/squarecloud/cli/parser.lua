@@ -338,4 +338,27 @@ function parser.new(early)
   return main
 end
 
+--- The words of a command line with a version id that begins with "-", as one
+-- in 64 does, in one word with its option: argparse takes it for options.
+-- @param main a parser
+function parser.join(main, words)
+  local known, joined = {}, {}
+  for _, of in ipairs { main, table.unpack(main._commands) } do
+    for _, option in ipairs(of._options) do
+      for _, alias in ipairs(option._aliases) do known[alias] = true end
+    end
+  end
+  for i, word in ipairs(words) do
+    if word == "--" then
+      return table.move(words, i, #words, #joined + 1, joined)
+    end
+    if joined[#joined] == "--version-id" and word:find "^%-"
+      and not known[word:match "^[^=]*"] then
+      word = table.remove(joined) .. "=" .. word
+    end
+    joined[#joined + 1] = word
+  end
+  return joined
+end
+
 return parser
