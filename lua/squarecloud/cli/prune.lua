@@ -4,24 +4,38 @@ local failures = require "squarecloud.cli.failures"
 local format = require "squarecloud.cli.format"
 local mirrors = require "squarecloud.cli.mirrors"
 
--- Shows what would go and asks.
-local function has_consent(session, mirror, policy)
-  local out = session.console
+local NOT_ASKED = "not asked about"
+
+-- Shows what would go and asks. Gives the policy that removes nothing else,
+-- whatever a sync brings while the question waits; nil and an error.
+local function agree(session, mirror, policy)
+  local out, shown = session.console, {}
   local plan, err = mirror:prune(policy, { dry_run = true })
   if not plan then return nil, err end
-  if plan.planned == 0 then return true end
   for _, result in ipairs(plan) do
     if result.status == "planned" then
+      shown[result.path] = true
       io.stderr:write("  ", require("squarecloud.cli.console").show(
         result.path), "\n")
     end
   end
-  local answer = out:ask("Remove these %d files, %s? [y/N]", plan.planned,
-    format.size(plan.bytes))
+  local answer = plan.planned == 0 and "y" or out:ask(
+    "Remove these %d files, %s? [y/N]", plan.planned, format.size(plan.bytes))
   if not answer or not answer:lower():find "^%s*y" then
     session:refuse("nothing was removed", 1)
   end
-  return true
+  policy.keep = function(entry) return not shown[entry.path] and NOT_ASKED end
+  return policy
+end
+
+-- What a rule keeps, too, is kept by that.
+local function drop_reason(results)
+  for _, result in ipairs(results) do
+    local reasons = result.reasons
+    if reasons and reasons[1] == NOT_ASKED and reasons[2] then
+      result.reasons = table.move(reasons, 2, #reasons, 1, {})
+    end
+  end
 end
 
 local function tell(session, results)
@@ -56,12 +70,12 @@ return function(session)
     dir = options.dir, create = false }
   if not mirror then return session:report(err) end
   if asks then
-    local ok
-    ok, err = has_consent(session, mirror, policy)
-    if not ok then return session:report(err) end
+    policy, err = agree(session, mirror, policy)
+    if not policy then return session:report(err) end
   end
   local results
   results, err = mirror:prune(policy, { dry_run = options.dry_run })
   if not results then return session:report(err) end
+  drop_reason(results)
   return tell(session, results)
 end
