@@ -110,6 +110,9 @@ function HINTS.filesystem(err, about)
   elseif err.errno == ENOSPC or err.errno == EDQUOT or err.errno == EFBIG then
     return "make room, then " .. (about.transfer and continue(about)
       or "run it again")
+  elseif err.advice then -- of a mirror's lock
+    return "put that right, or, where the file system takes no locks, give "
+      .. "--no-lock while nothing else changes the mirror"
   end
   return "put that right, then " .. (about.transfer and continue(about)
     or "run it again")

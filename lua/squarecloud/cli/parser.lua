@@ -71,6 +71,11 @@ local function add_yes(command)
   command:flag "-y --yes" { description = "Do not ask." }
 end
 
+local function add_no_lock(command)
+  command:flag "--no-lock" { description = "For a file system that takes no "
+    .. "locks: nothing else may change the mirror meanwhile." }
+end
+
 local RULES = { "last", "hourly", "daily", "weekly", "monthly", "yearly" }
 
 local function add_rules(command)
@@ -241,6 +246,7 @@ anything.]],
     command:option "-j --jobs" { argname = "N", convert = whole("-j", 1, 64),
       description = "Downloads at once (default 4)." }
     add_dry_run(command)
+    add_no_lock(command)
   end)
 
 define("prune", "Remove what the keep rules drop.",
@@ -254,6 +260,7 @@ needed.]],
     add_rules(command)
     add_dry_run(command)
     add_yes(command)
+    add_no_lock(command)
   end)
 
 define("verify", "Check ZIP files down to every CRC.",

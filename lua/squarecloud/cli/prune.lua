@@ -67,7 +67,7 @@ return function(session)
     session:refuse "prune without a terminal needs --yes; nothing was removed"
   end
   local mirror <close>, err = require("squarecloud.mirror").open {
-    dir = options.dir, create = false }
+    dir = options.dir, create = false, lock = not options.no_lock }
   if not mirror then return session:report(err) end
   if asks then
     policy, err = agree(session, mirror, policy)

@@ -72,8 +72,8 @@ local function with_mirror(session, work)
   local _ <close> = setmetatable({}, { __close = function()
     if stand_in then lfs.rmdir(stand_in) end
   end })
-  local mirror <close>, err = require("squarecloud.mirror").open(
-    stand_in or dir)
+  local mirror <close>, err = require("squarecloud.mirror").open {
+    dir = stand_in or dir, lock = not session.options.no_lock }
   local results
   if mirror then results, err = work(mirror) end
   if not stand_in then return results, err end

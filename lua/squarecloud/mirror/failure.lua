@@ -56,8 +56,9 @@ end
 
 -- The same with what a script can do about it, at the message's end and in
 -- the field `advice`.
-function failure.advise(kind, message, advice)
-  return failure.new(kind, message .. "; " .. advice, { advice = advice })
+function failure.advise(kind, message, advice, errno)
+  return failure.new(kind, message .. "; " .. advice,
+    { advice = advice, errno = errno })
 end
 
 -- The disk said no: "<what> <path>: <reason>". `reason` and `errno` are as the

@@ -155,8 +155,9 @@ function files.lock(dir)
       .. "another process or task (sync, prune, adopt or verify)",
       { errno = EWOULDBLOCK })
   end
-  return nil, failure.disk("cannot lock (see the option `lock`)", path, reason,
-    errno)
+  local err = failure.disk("cannot lock", path, reason, errno)
+  return nil, failure.advise(err.kind, err.message,
+    "see the option `lock`", errno)
 end
 
 return files
