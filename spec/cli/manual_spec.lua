@@ -125,6 +125,12 @@ describe("squaresnap completion", function()
       "fpath=($PWD $fpath); autoload -Uz compinit; compinit -u -D"))
   end)
 
+  it("completes in zsh that has evaluated it", function()
+    helpers.write_file(dir .. "/completion", completion "zsh")
+    assert_completed(type_into("zsh -f -i", "autoload -Uz compinit; "
+      .. 'compinit -u -D; eval "$(<completion)"'))
+  end)
+
   it("completes in fish", function()
     helpers.write_file(dir .. "/completion", completion "fish")
     for _, row in ipairs(TYPED) do

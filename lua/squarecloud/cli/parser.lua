@@ -281,7 +281,8 @@ define("whoami", "Show the key's account and its ids.",
   "squaresnap whoami", function() end)
 
 define("completion", "Print a shell's completions.",
-  "Prints the completions for a shell.",
+  [[Prints the completions for a shell: bash and, behind its compinit, zsh eval
+them; fish takes them from `squaresnap completion fish | source`.]],
   'eval "$(squaresnap completion bash)"',
   function(command)
     command:argument "shell" { choices = { "bash", "zsh", "fish" },
