@@ -43,6 +43,7 @@ local Server = { __name = "spec.support.server" }
 
 local START_ATTEMPTS = 5
 local READY_SECONDS = 10
+local ANSWER_SECONDS = 60 -- a reset deletes trees
 
 local ACCOUNT = "5eca11ab1ed0facade01"
 local KEY = ACCOUNT .. "-5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e7deadbeef"
@@ -117,9 +118,9 @@ local function free_ports(names)
   return ports
 end
 
-local function request(port, body)
+local function request(port, body, seconds)
   local connection = socket.tcp()
-  connection:settimeout(READY_SECONDS)
+  connection:settimeout(seconds or ANSWER_SECONDS)
   local ok, why = connection:connect("127.0.0.1", port)
   if not ok then
     connection:close()
@@ -187,7 +188,7 @@ local function launch(self)
   local ping = cjson.encode { op = "ping", token = self.token }
   local deadline = socket.gettime() + READY_SECONDS
   while socket.gettime() < deadline do
-    if request(self.ports.admin, ping) then return true end
+    if request(self.ports.admin, ping, READY_SECONDS) then return true end
     if first_error(dir) then break end
     socket.sleep(0.002)
   end
@@ -371,9 +372,9 @@ function Server:requests(filter)
 end
 
 --- Waits until at least `count` (1) requests match; raises after `seconds`
--- (5). Returns them.
+-- (30). Returns them.
 function Server:wait_requests(filter, count, seconds)
-  local deadline = socket.gettime() + (seconds or 5)
+  local deadline = socket.gettime() + (seconds or 30)
   repeat
     local found = self:requests(filter)
     if #found >= (count or 1) then return found end
