@@ -94,7 +94,7 @@ for name, action in pairs(ACTIONS) do
           for field, value in pairs(case[2]) do fault[field] = value end
           s:fault(fault)
           local options = { base_url = s[protocol] .. "/v2", retries = 3,
-            action_timeout = case[3].kind == "timeout" and 0.4 or nil }
+            action_timeout = case[3].kind == "timeout" and 1.5 or nil }
           for field, value in pairs(case.options or {}) do
             options[field] = value
           end
@@ -238,7 +238,7 @@ describe("an action is tried again when", function()
   end
 
   it("the platform's own limit was met, and goes through then", function()
-    s:configure { limits = { create_resource_ms = 900, retry_after = true } }
+    s:configure { limits = { create_resource_ms = 3000, retry_after = true } }
     local client <close> = helpers.client(s, { retries = 1 })
     assert(client:snapshot(s.apps[1]))
     assert(client:snapshot(s.apps[1]))
@@ -339,21 +339,21 @@ describe("an action's time", function()
   before_each(begin)
 
   it("is action_timeout, a question's is timeout", function()
-    s:configure { latency_ms = 600 }
+    s:configure { latency_ms = 3000 }
     local patient <close> = helpers.client(s, { timeout = 0.3, retries = 0,
       action_timeout = 60 })
     assert(patient:snapshot(s.apps[1]))
     wire.failed({ kind = "timeout", sent = false }, patient:account())
     local hasty <close> = helpers.client(s, { timeout = 60, retries = 0,
-      action_timeout = 0.3 })
+      action_timeout = 1.5 })
     assert(hasty:account())
     wire.failed({ kind = "timeout", sent = true },
       hasty:snapshot(s.apps[1]))
   end)
 
   it("is for each try: a wait between two does not count", function()
-    s:fault { fault = "rate_limited", retry_after = 1, times = 1 }
-    local client <close> = helpers.client(s, { action_timeout = 0.9,
+    s:fault { fault = "rate_limited", retry_after = 2, times = 1 }
+    local client <close> = helpers.client(s, { action_timeout = 1.8,
       retries = 1 })
     assert(client:snapshot(s.apps[1]))
     assert.equal(2, #posts())

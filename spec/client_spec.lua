@@ -245,7 +245,7 @@ describe("a client's patience", function()
   local CASES = {
     ["timeout, for a question"] = { "silent", { timeout = 0.3,
       action_timeout = 60 }, "account", nil, false },
-    ["action_timeout, for an action"] = { "silent", { action_timeout = 0.3,
+    ["action_timeout, for an action"] = { "silent", { action_timeout = 1,
       timeout = 60 }, "snapshot", "a", true },
   }
   for name, case in pairs(CASES) do

@@ -173,8 +173,8 @@ describe("a client's connect_timeout", function()
   end)
 
   it("does not count once the connection is there", function()
-    s:configure { latency_ms = 500 }
-    local client <close> = helpers.client(s, { connect_timeout = 0.2,
+    s:configure { latency_ms = 1500 }
+    local client <close> = helpers.client(s, { connect_timeout = 1,
       retries = 0, base_url = s.http_base_url })
     assert(client:account())
     assert(client:snapshot(s.apps[1]))
@@ -202,8 +202,10 @@ describe("a client's timeout", function()
 
   it("leaves the client fit for the next question", function()
     s:fault { fault = "stall", times = 1 }
-    local client <close> = helpers.client(s, { timeout = 5, retries = 0 })
-    local hasty <close> = helpers.client(s, { timeout = 0.2, retries = 0 })
+    local client <close> = helpers.client(s, { retries = 0,
+      base_url = s.http_base_url })
+    local hasty <close> = helpers.client(s, { retries = 0, timeout = 1,
+      base_url = s.http_base_url })
     wire.failed({ kind = "timeout" }, hasty:account())
     assert(client:account())
     s:release()

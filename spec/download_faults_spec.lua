@@ -12,7 +12,7 @@ local server = require "spec.support.server"
 local SIZE, LARGE = #downloads.archive(64), #downloads.archive(1024)
 local FIRST = "bytes=0-"
 local REST = ("bytes=30000-%d"):format(SIZE - 1)
-local QUICK = { stall_timeout = 0.3 }
+local QUICK = { stall_timeout = 1 }
 local RANGED = { pattern = "^/[adf][^?]*/", range = true }
 
 local function at(name, path)
@@ -308,7 +308,7 @@ local times = {
     again = true, once = 2, client = QUICK, resume = true, kept = true },
   { 16, "a dripping body", { fault = "drip", after = 20000, every_ms = 100 },
     kind = "timeout", message = "drips", asked = 1, again = true, kept = true,
-    retries = 0, client = { stall_timeout = 0.7 } },
+    retries = 0, client = { stall_timeout = 2 } },
   { 16, "a dripping head", { fault = "drip", bytes = 10, every_ms = 200,
     head = true }, kind = "timeout", message = "drips", asked = 1,
     again = true, retries = 0, client = { stall_timeout = 1 } },

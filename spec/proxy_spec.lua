@@ -108,7 +108,7 @@ describe("a proxy given as an option", function()
 
   it("sees neither key nor path", function()
     local client <close> = helpers.client(s, { proxy = s.silent, retries = 0,
-      connect_timeout = 0.3 })
+      connect_timeout = 2 })
     wire.failed({ kind = "timeout", sent = false }, client:account())
     wire.failed({ kind = "timeout", sent = false },
       client:snapshot(s.apps[1]))

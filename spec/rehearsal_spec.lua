@@ -90,9 +90,9 @@ describe("a rehearsal", function()
   end)
 
   it("waits while the copy starts", function()
-    s:configure { boot_ms = 600 }
+    s:configure { boot_ms = 1500 }
     local report = assert(rehearse())
-    assert.is_true(report.seconds.start >= 0.6)
+    assert.is_true(report.seconds.start >= 1)
     assert.is_true(#s:requests { path = "/v2/apps/" .. report.id .. "/status" }
       >= 3)
   end)
@@ -181,7 +181,7 @@ local FAILURES = {
     fate = "unknown", faults = { { fault = "reset", match = POST,
       work = true } } },
   ["the upload is not answered"] = { kind = "timeout", posts = 1,
-    fate = "unknown", options = { timeout = 1 },
+    fate = "unknown", options = { timeout = 4 },
     faults = { { fault = "stall", match = POST } } },
   ["the upload is not answered in time"] = { kind = "timeout", posts = 1,
     fate = "unknown", client = { action_timeout = 0.3 },
@@ -192,11 +192,11 @@ local FAILURES = {
       work = true, json = { status = "success",
         response = { id = ".." } } } } },
   ["it never runs"] = { kind = "timeout", says = "it is starting",
-    fate = "deleted", options = { timeout = 0.8 },
+    fate = "deleted", options = { timeout = 4 },
     settings = { boot = "never" } },
   ["it crashes after it ran"] = { kind = "server", says = "(exited)",
     fate = "deleted", options = { settle = 600 },
-    settings = { boot = "crashes", boot_ms = 400 } },
+    settings = { boot = "crashes", boot_ms = 1500 } },
   ["it never gets to run"] = { kind = "server", says = "does not run",
     fate = "deleted", settings = { boot = "fails" } },
   ["its status is refused"] = { kind = "permission", fate = "deleted",
@@ -206,7 +206,7 @@ local FAILURES = {
     faults = { { fault = "respond", json = { status = "success" },
       match = { pattern = "/status$" } } } },
   ["its status is not answered"] = { kind = "timeout", fate = "deleted",
-    options = { timeout = 1 },
+    options = { timeout = 4 },
     faults = { { fault = "stall", match = { pattern = "/status$" } } } },
   ["it cannot be deleted"] = { kind = "permission", fate = "there",
     faults = { { fault = "respond", status = 403, code = "MISSING_SCOPE",
@@ -320,7 +320,7 @@ describe("a rehearsal", function()
 
   it("stops an upload that stands still", function()
     client:close()
-    begin { stall_timeout = 0.5, action_timeout = 60, retries = 0 }
+    begin { stall_timeout = 1.5, action_timeout = 60, retries = 0 }
     take_large_one()
     -- 'unread': the body fills the line, and nobody takes it
     s:fault { fault = "stall", unread = true, match = POST }

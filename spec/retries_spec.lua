@@ -26,7 +26,7 @@ local function pauses()
   return list
 end
 
-local SHORT = 0.4 -- seconds that a server may be silent
+local SHORT = 1 -- seconds that a server may be silent
 
 -- What goes wrong, the fault, and the error's fields.
 local WORTH_IT = {

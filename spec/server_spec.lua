@@ -226,11 +226,11 @@ describe("the test server", function()
     end)
 
     it("creates in the background", function()
-      s:configure { processing_ms = 1000 }
+      s:configure { processing_ms = 3000 }
       local seen = api("POST", "/apps/" .. app .. "/snapshots")
       assert.same({ 202, "SNAPSHOT_PROCESSING" }, { code_of(seen) })
       assert.equal(0, #list())
-      local deadline = socket.gettime() + 10
+      local deadline = socket.gettime() + 30
       repeat until #list() == 1 or socket.gettime() > deadline
       assert.equal(1, #list())
     end)

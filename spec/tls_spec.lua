@@ -146,7 +146,7 @@ describe("a server that is silent during the handshake", function()
   before_each(begin)
 
   it("has heard no key, however often it was tried", function()
-    local client <close> = client_of { retries = 1, connect_timeout = 0.3,
+    local client <close> = client_of { retries = 1, connect_timeout = 2,
       base = s.silent:gsub("http", "https") }
     wire.failed({ kind = "timeout", curl_code = 28 }, client:account())
     wire.failed({ kind = "timeout", curl_code = 28, sent = false },

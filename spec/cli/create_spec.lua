@@ -106,7 +106,7 @@ describe("squaresnap create", function()
   end)
 
   it("waits out the platform's pace between several", function()
-    s:configure { limits = { create_account_ms = 1200, retry_after = true } }
+    s:configure { limits = { create_account_ms = 3000, retry_after = true } }
     local result = command.run(s, { "--retries=0", "create", app, other })
     assert.equal(0, result.code, result.err)
     assert.matches("the platform wants %d s between two", result.err)

@@ -105,9 +105,9 @@ describe("squaresnap rehearse", function()
       .. "made all the same: look for an application that you do not know; "
       .. "look in the platform's dashboard", uploads = 1,
       fault = { fault = "reset", match = { method = "POST" }, work = true } },
-    ["a copy that never runs"] = { 1, "timeout: not done within 0.8 seconds, "
+    ["a copy that never runs"] = { 1, "timeout: not done within 4 seconds, "
       .. "it is starting; the copy %s was deleted\n", uploads = 1, deletes = 1,
-      words = { "--latest", "--timeout", "0.8" },
+      words = { "--latest", "--timeout", "4" },
       settings = { boot = "never" } },
     ["a copy that crashes"] = { 1, "started and ended (exited); the copy %s "
       .. "was deleted\n", uploads = 1, deletes = 1,

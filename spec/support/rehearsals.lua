@@ -11,8 +11,9 @@ local rehearsals = {}
 -- @param overrides of the client's options
 function rehearsals.new(overrides)
   local s = server.shared()
+  local maker <close> = helpers.client(s) -- not bound by the overrides
+  assert(maker:snapshot(s.apps[1]))
   local client = helpers.client(s, overrides)
-  assert(client:snapshot(s.apps[1]))
   local info = assert(client:all_app_snapshots(s.apps[1]))[1]
   return { server = s, client = client, info = info, app = s.apps[1],
     before = #s:requests() }
