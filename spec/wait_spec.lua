@@ -85,13 +85,16 @@ describe("waiting for the platform", function()
   it("restores behind a restore that is under way", function()
     assert(client:snapshot(app))
     local info = assert(client:all_app_snapshots(app))[1]
-    s:begin_restore({ app = app }, 300)
+    s:begin_restore({ app = app }, 3600000)
     local _, err = client:restore_snapshot(info)
     assert.equal("pending", err.kind)
-    local response = assert(client:app(app):restore_snapshot {
+    local handle = client:app(app)
+    local task = client:spawn(handle.restore_snapshot, handle, {
       snapshot_id = info.id, version_id = info.version_id, wait = 20,
     })
-    assert.equal("success", response.status)
+    s:wait_requests({ status = 409 }, 2)
+    s:begin_restore({ app = app }, 0) -- it is over
+    assert.equal("success", assert(task:wait()).status)
   end)
 
   it("tells what it cannot make out of the status", function()

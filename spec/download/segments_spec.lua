@@ -176,7 +176,7 @@ describe("a download in segments", function()
   it("counts what ends all of them at once as one failure", function()
     s:fault { fault = "stall", bytes = 2 * MIB, times = 4 }
     assert(fetch(downloads.lookalike(20), { segments = 4 },
-      { retries = 1, stall_timeout = 0.7 }))
+      { retries = 1, stall_timeout = 1.5 }))
   end)
 
   it("has its retries after more requests than retries", function()
@@ -209,7 +209,7 @@ describe("a download in segments", function()
 
   it("ends when one of them cannot go on; the rest is kept", function()
     s:fault { fault = "stall", bytes = MIB, times = 1 }
-    s:fault { fault = "delay", ms = 300, skip = 1 }
+    s:fault { fault = "delay", ms = 2000, skip = 1 }
     s:fault { fault = "store_error", status = 403, code = "AccessDenied",
       skip = 1 }
     local ok, err = fetch(downloads.lookalike(20), { segments = 4 })

@@ -17,7 +17,7 @@ local function check(f)
     os.exit(not ok and tostring(why):find("not usable after fork", 1, true)
       and 0 or 1)
   end
-  local how, code = probe.wait(pid, 5)
+  local how, code = probe.wait(pid, 30)
   if not how then probe.kill(pid, 9) end
   print(ok or why, how, code)
 end
@@ -47,7 +47,7 @@ local SCRIPTS = {
     local function fork_and_wait(step, done, total)
       if pid or step ~= "download" or done == total then return end
       pid = probe.fork()
-      if pid ~= 0 then how, code = probe.wait(pid, 5) end
+      if pid ~= 0 then how, code = probe.wait(pid, 30) end
     end
     local info = assert(client:all_app_snapshots(app))[1]
     local ok, report, err = pcall(client.rehearse_restore, client, info,
@@ -83,7 +83,7 @@ describe("a fork in", function()
     it(name, function()
       local url = s:put_file("d.zip", downloads.archive(512))
       s:add_snapshot { app = s.apps[1], bytes = downloads.archive(512) }
-      s:configure { limit_rate = 1000000 }
+      s:configure { limit_rate = 200000 }
       local out, err = lifetimes.run(HEAD .. script,
         lifetimes.arguments(s, dir), { URL = url })
       assert.equal("", err)

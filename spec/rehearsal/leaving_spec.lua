@@ -273,7 +273,7 @@ describe("a process that rehearses", function()
 
   it("does not send a file that has become shorter", function()
     -- the second attempt finds it so; only its descriptor still leads to it
-    s:fault { fault = "rate_limited", times = 1, match = POST }
+    s:fault { fault = "rate_limited", retry_after = 2, times = 1, match = POST }
     local out, err, code = run [[
       client = square.Client { api_key = key, base_url = base_url, proxy = "",
         snapshots_url = snapshots_url, ca_file = ca_file,

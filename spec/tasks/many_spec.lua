@@ -146,13 +146,17 @@ describe("concurrency", function()
   it("holds no place for what sleeps, waits to retry, or checks", function()
     local client <close> = helpers.client(s, { concurrency = 1,
       max_retry_wait = 60 })
-    s:fault { fault = "rate_limited", retry_after = 1, times = 1 }
+    s:fault { fault = "rate_limited", retry_after = 30, times = 1 }
     local slow = client:spawn(client.account, client)
     local sleeper = client:spawn(client.sleep, client, 3600)
     s:wait_requests({ status = 429 })
     assert(client:spawn(client.account, client):wait())
     assert.equal("running", slow.status)
-    assert(slow:wait())
+    slow:cancel()
+    -- and takes one again
+    s:fault { fault = "rate_limited", retry_after = 0, times = 1 }
+    assert(client:spawn(client.account, client):wait())
+    assert.equal(2, #s:requests { status = 429 })
     sleeper:cancel()
   end)
 
