@@ -5,6 +5,7 @@
 
 local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
+local probe = require "process_probe"
 local quote = require("spec.support.quote").shell
 local zips = require "spec.support.zips"
 
@@ -58,8 +59,8 @@ end
 
 --- Starts a process.
 -- @param words of the command; `environment` by name
--- @return { pid, wait() → stdout, stderr, "exit" or "signal", which;
--- seconds between start and end }
+-- @return { pid, wait() → stdout, stderr, "exit" or "signal", which, when it
+-- had ended (probe.now); out() }
 function lifetimes.start(words, environment)
   local base = os.tmpname()
   -- these processes fork, and end in the middle of things: what a leak check
@@ -78,10 +79,11 @@ function lifetimes.start(words, environment)
   local process = { pid = pipe:read "n" }
   function process.wait()
     local _, how, code = pipe:close()
+    local ended = probe.now()
     local out, err = helpers.read_file(base), helpers.read_file(base .. ".err")
     os.remove(base)
     os.remove(base .. ".err")
-    return out, err, how, code
+    return out, err, how, code, ended
   end
   --- What it has written so far.
   function process.out() return helpers.read_file(base) end
@@ -103,9 +105,9 @@ function lifetimes.start_script(script, arguments, environment, mode, before)
   local process = lifetimes.start(words, environment)
   local wait = process.wait
   function process.wait()
-    local out, err, how, code = wait()
+    local out, err, how, code, ended = wait()
     os.remove(path)
-    return out, err, how, code
+    return out, err, how, code, ended
   end
   return process
 end
@@ -142,6 +144,16 @@ local function until_true(ready)
     client:step(0.005)
   end
 end
+-- How late short sleeps are: what a machine under load adds to a time.
+local function lateness()
+  local late = 0
+  for _ = 1, 5 do
+    local start = probe.now()
+    client:sleep(0.01)
+    late = math.max(late, probe.now() - start - 0.01)
+  end
+  return late
+end
 local function count(path)
   local pipe <close> = io.popen("ls /proc/" .. probe.pid() .. path)
   local n = 0
@@ -150,7 +162,7 @@ local function count(path)
 end
 local function threads() return count "/task" end
 local function descriptors() return count "/fd" end
-local _ = app, dir, exists, until_true, threads, descriptors
+local _ = app, dir, exists, until_true, lateness, threads, descriptors
 ]]
 
 function lifetimes.arguments(s, dir)
