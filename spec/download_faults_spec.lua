@@ -308,7 +308,7 @@ local times = {
     again = true, once = 2, client = QUICK, resume = true, kept = true },
   { 16, "a dripping body", { fault = "drip", after = 20000, every_ms = 100 },
     kind = "timeout", message = "drips", asked = 1, again = true, kept = true,
-    retries = 0, client = { stall_timeout = 2 } },
+    retries = 0, client = { stall_timeout = 1 } },
   { 16, "a dripping head", { fault = "drip", bytes = 10, every_ms = 200,
     head = true }, kind = "timeout", message = "drips", asked = 1,
     again = true, retries = 0, client = { stall_timeout = 1 } },
