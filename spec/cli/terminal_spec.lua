@@ -240,7 +240,7 @@ describe("squaresnap", function()
     for _, signal in ipairs { "TERM", "KILL" } do
       local process = command.start(s, words)
       downloads.wait_record(name .. ".part")
-      process.kill(signal)
+      process.signal(signal)
       process.wait()
     end
     go_on()

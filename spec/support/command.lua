@@ -10,6 +10,7 @@
 local lfs = require "lfs"
 local cjson = require("cjson").new()
 local helpers = require "spec.support.helpers"
+local process = require "spec.support.process"
 local quote = require("spec.support.quote").shell
 
 local command = {}
@@ -125,26 +126,19 @@ function command.run(s, arguments, setting)
 end
 
 --- Starts the command.
--- @return { pid, interrupt() (Ctrl-C), kill(signal), wait() (its result) }
+-- @return { pid, interrupt() (Ctrl-C), signal(name), kill(), wait() (its
+-- result; as a shell has it, 128 and more is a signal) }
 function command.start(s, arguments, setting)
   local files = new_files()
-  local code_file = os.tmpname()
-  local line = "echo $$; " .. command.line(s, arguments, setting)
-    .. files.words
-  local pipe = assert(io.popen(("exec 2>/dev/null; sh -c %s; echo $? >%s")
-    :format(quote(line), quote(code_file)), "r"))
-  local process = { pid = pipe:read "n" }
-  function process.kill(signal)
-    os.execute(("kill -%s %d"):format(signal, process.pid))
+  local started = process.start(command.line(s, arguments, setting)
+    .. files.words, { files.out, files.err }, function(_, how, code)
+      return finish(files, how == "signal" and 128 + code or code)
+    end)
+  function started.signal(name)
+    os.execute(("kill -%s %d"):format(name, started.pid))
   end
-  function process.interrupt() process.kill "INT" end
-  function process.wait()
-    pipe:close()
-    local code = math.tointeger(tonumber(helpers.read_file(code_file)))
-    os.remove(code_file)
-    return finish(files, code)
-  end
-  return process
+  function started.interrupt() started.signal "INT" end
+  return started
 end
 
 --- Starts the command on a terminal of its own.
@@ -167,10 +161,10 @@ function command.terminal(s, arguments, setting)
     quote(line .. files.words), quote(code_file)), "r"))
   local keys = assert(io.open(keyboard, "w"))
   keys:setvbuf "no"
-  local process = {}
-  function process.type(text) keys:write(text) end
-  function process.shown() return helpers.read_file(files.out) end
-  function process.wait()
+  local started = {}
+  function started.type(text) keys:write(text) end
+  function started.shown() return helpers.read_file(files.out) end
+  function started.wait()
     pipe:read "a"
     pipe:close()
     keys:close()
@@ -179,7 +173,7 @@ function command.terminal(s, arguments, setting)
     os.remove(code_file)
     return finish(files, code)
   end
-  return process
+  return started
 end
 
 return command

@@ -4,6 +4,7 @@
 local lfs = require "lfs"
 local socket = require "socket"
 local helpers = require "spec.support.helpers"
+local process = require "spec.support.process"
 local quote = require "spec.support.quote"
 local zips = require "spec.support.zips"
 
@@ -140,24 +141,12 @@ function downloads.start(s, options, setting)
   local script = os.tmpname()
   helpers.write_file(script, SCRIPT:format(setting.before or ""))
   local word = quote.shell
-  local command = ("cd %s && %s echo $$ && exec env LUA_PATH=%s LUA_CPATH=%s "
+  local line = ("cd %s && %s exec env LUA_PATH=%s LUA_CPATH=%s "
     .. "lua5.4 %s %s 2>&1 </dev/null"):format(word(setting.folder or "/"),
     setting.shell or "", word(helpers.absolute(package.path)),
     word(helpers.absolute(package.cpath)), word(script),
     word(quote.lua { client = client, download = options }))
-  local pipe = assert(io.popen(command, "r"))
-  local process = { pid = pipe:read "n" }
-  function process.wait()
-    local out = pipe:read("a"):gsub("^\n", "")
-    local _, how, code = pipe:close()
-    os.remove(script)
-    return out, how, code
-  end
-  function process.kill()
-    os.execute("kill -KILL " .. process.pid)
-    process.wait()
-  end
-  return process
+  return process.start(line, { script })
 end
 
 return downloads

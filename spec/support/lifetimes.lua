@@ -6,6 +6,7 @@
 local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
 local probe = require "process_probe"
+local process = require "spec.support.process"
 local quote = require("spec.support.quote").shell
 local zips = require "spec.support.zips"
 
@@ -58,10 +59,11 @@ function lifetimes.write_long_zip(path)
 end
 
 --- Starts a process.
--- @param words of the command; `environment` by name
+-- @param words of the command; `environment` by name; `script`, a file that
+-- is removed at its end
 -- @return { pid, wait() → stdout, stderr, "exit" or "signal", which, when it
 -- had ended (probe.now); out() }
-function lifetimes.start(words, environment)
+function lifetimes.start(words, environment, script)
   local base = os.tmpname()
   -- these processes fork, and end in the middle of things: what a leak check
   -- says of that is noise
@@ -74,20 +76,16 @@ function lifetimes.start(words, environment)
   end
   for _, word in ipairs(words) do command[#command + 1] = word end
   for i, word in ipairs(command) do command[i] = quote(word) end
-  local pipe = assert(io.popen(("echo $$; exec %s >%s 2>%s.err </dev/null")
-    :format(table.concat(command, " "), base, base), "r"))
-  local process = { pid = pipe:read "n" }
-  function process.wait()
-    local _, how, code = pipe:close()
-    local ended = probe.now()
-    local out, err = helpers.read_file(base), helpers.read_file(base .. ".err")
-    os.remove(base)
-    os.remove(base .. ".err")
-    return out, err, how, code, ended
-  end
+  local started = process.start(("exec %s >%s 2>%s.err </dev/null")
+    :format(table.concat(command, " "), base, base),
+    { base, base .. ".err", script }, function(_, how, code)
+      local ended = probe.now()
+      return helpers.read_file(base), helpers.read_file(base .. ".err"), how,
+        code, ended
+    end)
   --- What it has written so far.
-  function process.out() return helpers.read_file(base) end
-  return process
+  function started.out() return helpers.read_file(base) end
+  return started
 end
 
 --- The same with a script, run by lua5.4 or, with `mode`, by the C host.
@@ -102,14 +100,7 @@ function lifetimes.start_script(script, arguments, environment, mode, before)
     or { "lua5.4", path }, arguments or {} } do
     table.move(more, 1, #more, #words + 1, words)
   end
-  local process = lifetimes.start(words, environment)
-  local wait = process.wait
-  function process.wait()
-    local out, err, how, code, ended = wait()
-    os.remove(path)
-    return out, err, how, code, ended
-  end
-  return process
+  return lifetimes.start(words, environment, path)
 end
 
 --- The same, waited for; killed when it does not come to an end.

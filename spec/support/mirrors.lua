@@ -3,6 +3,7 @@
 
 local lfs = require "lfs"
 local helpers = require "spec.support.helpers"
+local process = require "spec.support.process"
 local quote = require "spec.support.quote"
 local square = require "squarecloud"
 local zips = require "spec.support.zips"
@@ -145,23 +146,14 @@ function mirrors.start(s, dir, setting)
   local script = os.tmpname()
   helpers.write_file(script, SCRIPT)
   local word = quote.shell
-  local pipe = assert(io.popen(("echo $$ && exec env LUA_PATH=%s LUA_CPATH=%s "
+  local line = ("exec env LUA_PATH=%s LUA_CPATH=%s "
     .. "lua5.4 %s %s 2>&1 </dev/null"):format(word(package.path),
     word(package.cpath), word(script), word(quote.lua { client = client,
       dir = dir, options = setting.options, policy = setting.policy,
-      die_at = setting.die_at })), "r"))
-  local process = { pid = pipe:read "n" }
-  function process.wait()
-    local out = pipe:read("a"):gsub("^\n", "")
-    local ok = pipe:close()
-    os.remove(script)
-    return out, ok == true
-  end
-  function process.kill()
-    os.execute("kill -KILL " .. process.pid .. " 2>/dev/null")
-    return process.wait()
-  end
-  return process
+      die_at = setting.die_at }))
+  return process.start(line, { script }, function(out, how, code)
+    return out, how == "exit" and code == 0
+  end)
 end
 
 return mirrors
