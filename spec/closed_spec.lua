@@ -74,9 +74,9 @@ describe("closed", function()
       end)
 
       after_each(function()
-        assert.equal(requests, #s:requests())
         client:close()
         helpers.remove(dir.path)
+        assert.equal(requests, #s:requests())
       end)
 
       it("raises \"closed\" from every method", function()

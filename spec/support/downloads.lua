@@ -91,7 +91,8 @@ function downloads.small_disk(at, kib)
   end
   return setmetatable({ path = at,
     grow = function() assert(sh "mount -o remount,size=64m") end },
-    { __close = function() sh "umount" end })
+    -- gone at once, though something in it may still be open
+    { __close = function() sh "umount -l" end })
 end
 
 --- Waits until `ready()` gives something, which is returned.

@@ -188,7 +188,11 @@ local function launch(self)
   local ping = cjson.encode { op = "ping", token = self.token }
   local deadline = socket.gettime() + READY_SECONDS
   while socket.gettime() < deadline do
-    if request(self.ports.admin, ping, READY_SECONDS) then return true end
+    if request(self.ports.admin, ping, READY_SECONDS) then
+      -- a port that is ours but where nobody listens
+      self.held_refused = socket.tcp()
+      return self.held_refused:bind("127.0.0.1", self.ports.refused)
+    end
     if first_error(dir) then break end
     socket.sleep(0.002)
   end
@@ -206,11 +210,17 @@ local function end_process(self)
   process:close() -- waits for it
 end
 
--- A port that is ours but where nobody listens.
-local function hold_refused(port)
-  local held = socket.tcp()
-  held:bind("127.0.0.1", port)
-  return held
+-- Raises when it cannot; the folder is the caller's to remove.
+local function begin(self)
+  certificates.make(self.dir)
+  local ok, why
+  for _ = 1, START_ATTEMPTS do
+    ok, why = launch(self)
+    if ok then return end
+    end_process(self)
+    os.remove(self.dir .. "/error.log")
+  end
+  error(why, 0)
 end
 
 local function accept_never()
@@ -261,19 +271,13 @@ function server.start(opts)
     databases = { "5b1e0f2a6c7d48e9b0a1c2d3e4f50617",
       "9a8b7c6d5e4f40312112131415161718" },
   }
-  local ok, why = pcall(certificates.make, dir)
-  for _ = 1, ok and START_ATTEMPTS or 0 do
-    ok, why = launch(self)
-    if ok then break end
-    end_process(self)
-    os.remove(dir .. "/error.log")
-  end
+  local ok, why = pcall(begin, self)
   if not ok then
+    end_process(self)
     remove_tree(dir)
     error("the test server did not start: " .. tostring(why), 2)
   end
   local ports = self.ports
-  self.held_refused = hold_refused(ports.refused)
   self.held_silent, ports.silent = accept_never()
   self.http = "http://127.0.0.1:" .. ports.http
   self.refused = "http://127.0.0.1:" .. ports.refused
