@@ -190,7 +190,10 @@ describe("downloads together", function()
       local came = false
       options.download.progress = function() came = true end
       local task = client:spawn(client.download, client, options.download)
-      while not came do client:step(0.05) end
+      while not came do
+        assert(task.status == "running")
+        client:step(0.05)
+      end
       ]] .. script })
     local said, how, code = process.wait()
     s:clear_faults()

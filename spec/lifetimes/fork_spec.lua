@@ -149,7 +149,10 @@ describe("after a fork in mid-transfer", function()
   it("the parent finishes while the child goes on", function()
     local out, err, how, code = run [[
       local pid = fork(function()
-        while not exists(dir .. "/go") do end
+        local deadline = probe.now() + 30
+        while not exists(dir .. "/go") do
+          assert(probe.now() < deadline, "waited in vain")
+        end
         os.exit(0, true)
       end)
       print "forked"

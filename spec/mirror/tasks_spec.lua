@@ -36,6 +36,14 @@ describe("a sync", function()
     return #downloads.requests(s)
   end
 
+  -- Waits, in a task of the client's, until the store has been asked.
+  local function wait_asked(of, count)
+    downloads.wait(function()
+      of:sleep(0.005)
+      return store_requests() >= count
+    end, "requests")
+  end
+
   --------------------------------------------------------------------- tasks
 
   it("has no more downloads under way at once than it was told", function()
@@ -45,10 +53,7 @@ describe("a sync", function()
       local task = client:spawn(m.sync, m, client, { apps = { app },
         concurrency = 2 })
       for done = 2, 6, 2 do
-        downloads.wait(function()
-          client:sleep(0.005)
-          return store_requests() >= done
-        end, "requests")
+        wait_asked(client, done)
         for _ = 1, 5 do client:sleep(0.005) end
         assert.equal(done, store_requests())
         s:release()
@@ -62,7 +67,7 @@ describe("a sync", function()
     s:fault { fault = "stall", match = { pattern = "versionId" } }
     client:run(function()
       local task = client:spawn(m.sync, m, client, { apps = { app } })
-      while store_requests() == 0 do client:sleep(0.005) end
+      wait_asked(client, 1)
       assert.equal("running", task.status)
       s:release()
       assert.equal(1, assert(task:wait()).downloaded)
@@ -76,7 +81,7 @@ describe("a sync", function()
       local second <close> = assert(square.mirror.open(dir .. "/../mirror"))
       client:run(function()
         local task = client:spawn(m.sync, m, client, { apps = { app } })
-        while store_requests() == 0 do client:sleep(0.005) end
+        wait_asked(client, 1)
         for _, one in ipairs { m, second } do
           for _, call in ipairs { { "sync", client, { apps = { app } } },
             { "prune", { keep_last = 1 } }, { "verify",
@@ -101,7 +106,7 @@ describe("a sync", function()
     s:fault { fault = "stall", match = { pattern = "versionId" } }
     client:run(function()
       local task = client:spawn(m.sync, m, client, { apps = { app } })
-      while store_requests() < 3 do client:sleep(0.005) end
+      wait_asked(client, 3)
       task:cancel()
       s:clear_faults()
       assert.equal(3, assert(m:sync(client, { apps = { app } })).downloaded)
@@ -118,7 +123,7 @@ describe("a sync", function()
     another:run(function()
       local task = another:spawn(m.sync, m, client, { apps = { app },
         concurrency = 2 })
-      while store_requests() < 2 do another:sleep(0.005) end
+      wait_asked(another, 2)
       client:close()
       results = assert(task:wait())
     end)

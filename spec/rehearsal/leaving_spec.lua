@@ -124,7 +124,10 @@ describe("in a task, a rehearsal", function()
     client:run(function()
       local task
       task, report = spawn()
-      while not report.status do client:sleep(0.01) end
+      while not report.status do
+        assert.equal("running", task.status)
+        client:sleep(0.01)
+      end
       task:cancel()
     end)
     assert.is_true(report.deleted)
@@ -153,7 +156,14 @@ local SCRIPT = tasks.PROLOGUE .. [[
       end
     end
   end
-  local _ = info, report, options, show
+  -- Waits until the report has a field; by `step`, or in a task by `sleep`.
+  local function await(task, field, wait)
+    while not report[field] do
+      assert(task.status == "running")
+      wait(client, 0.05)
+    end
+  end
+  local _ = info, report, options, show, await
 ]]
 
 describe("a process that rehearses", function()
@@ -163,9 +173,10 @@ describe("a process that rehearses", function()
     dir = helpers.tmpdir()
   end)
   after_each(function()
-    assert.same({}, helpers.names(dir.path))
+    local left = helpers.names(dir.path)
     helpers.remove(dir.path)
     finish()
+    assert.same({}, left)
   end)
 
   local function run(script)
@@ -198,7 +209,7 @@ describe("a process that rehearses", function()
     s:configure { boot = "never" }
     local out, err, code = run [[
       local task = client:spawn(client.rehearse_restore, client, info, options)
-      while not report.status do client:step(0.05) end
+      await(task, "status", client.step)
       client:close()
       print(report.id, select(2, task:wait()).kind)
     ]]
@@ -218,7 +229,7 @@ describe("a process that rehearses", function()
       client:run(function()
         local task = client:spawn(client.rehearse_restore, client, info,
           options)
-        while not report.status do client:sleep(0.01) end
+        await(task, "status", client.sleep)
         task:cancel()
       end)
       print(report.id)
@@ -232,7 +243,7 @@ describe("a process that rehearses", function()
     s:fault { fault = "stall", match = POST }
     local _, err, code = run [[
       local task = client:spawn(client.rehearse_restore, client, info, options)
-      while not report.bytes do client:step(0.05) end
+      await(task, "bytes", client.step)
       task:cancel()
     ]]
     assert.equal(0, code, err)
