@@ -110,10 +110,14 @@ describe("libcurl", function()
       for page in /usr/share/man/man3/libcurl-symbols.3.gz; do
         [ ! -e "$page" ] || zcat "$page"
       done]]
+    if text == "" then return pending "libcurl-symbols(3) is not installed" end
+    local count = 0
     for name, version in text:gmatch "%.IP (%S+)\nIntroduced in (%S+)" do
       if since[name] then
         assert.message(name).equal(number_of(version), since[name])
+        count = count + 1
       end
     end
+    assert.is_true(count > 60, count)
   end)
 end)

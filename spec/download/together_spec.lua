@@ -3,6 +3,7 @@
 
 local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
+local lifetimes = require "spec.support.lifetimes"
 local server = require "spec.support.server"
 
 local NAME = "t.zip"
@@ -129,15 +130,20 @@ describe("downloads together", function()
   end)
 
   it("end with their client in the middle of a check", function()
+    local source = path "source"
+    lifetimes.write_long_zip(source)
+    url = s:put_file(NAME, { path = source })
     local other = helpers.client(s)
-    local task = other:spawn(other.download, other, options {
-      progress = function() end })
-    other:step(0)
+    local task = other:spawn(other.download, other, options())
+    downloads.step_to_check(other, PART)
     other:close()
     local zip, err = task:wait()
     assert.is_nil(zip)
     assert.equal("closed", err.kind)
-    assert_whole(client:download(options()))
+    local whole <close> = assert(client:download(options {
+      verify = "structure" }))
+    assert.equal(1, #downloads.requests(s))
+    assert.is_true(helpers.read_file(source) == helpers.read_file(whole.path))
   end)
 
   it("have progress functions that cancel and raise in a task", function()

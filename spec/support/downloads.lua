@@ -112,6 +112,22 @@ function downloads.wait_record(path)
     path .. ".meta")
 end
 
+--- Steps until what the client downloads to the part `name` is checked: the
+-- part is then open twice, to be written and to be read.
+function downloads.step_to_check(client, name)
+  downloads.wait(function()
+    client:step(0.005)
+    local count = 0
+    for _, fd in ipairs(helpers.names "/proc/self/fd") do
+      local target = lfs.symlinkattributes("/proc/self/fd/" .. fd, "target")
+      if target and target:sub(-#name - 1) == "/" .. name then
+        count = count + 1
+      end
+    end
+    return count == 2
+  end, "a check")
+end
+
 ---------------------------------------------------------- other processes
 
 local SCRIPT = [[

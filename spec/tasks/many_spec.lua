@@ -3,6 +3,7 @@
 
 local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
+local lifetimes = require "spec.support.lifetimes"
 local server = require "spec.support.server"
 
 local s
@@ -143,7 +144,7 @@ describe("concurrency", function()
     assert.same(wanted, got)
   end)
 
-  it("holds no place for what sleeps, waits to retry, or checks", function()
+  it("holds no place for what sleeps or waits to retry", function()
     local client <close> = helpers.client(s, { concurrency = 1,
       max_retry_wait = 60 })
     s:fault { fault = "rate_limited", retry_after = 30, times = 1 }
@@ -158,6 +159,19 @@ describe("concurrency", function()
     assert(client:spawn(client.account, client):wait())
     assert.equal(2, #s:requests { status = 429 })
     sleeper:cancel()
+  end)
+
+  it("holds no place for what is checked", function()
+    local dir <close> = helpers.tmpdir()
+    local client <close> = helpers.client(s, { concurrency = 1 })
+    lifetimes.write_long_zip(dir .. "/source")
+    local slow = client:spawn(client.download, client, { path = dir.path,
+      url = s:put_file("long.zip", { path = dir .. "/source" }) })
+    downloads.step_to_check(client, "long.zip.part")
+    assert(client:spawn(client.account, client):wait())
+    assert.equal("running", slow.status)
+    -- and its check has not ended: what it finds would be fetched once more
+    assert.equal(1, #downloads.requests(s))
   end)
 
   it("counts downloads and questions alike", function()
