@@ -42,9 +42,10 @@ end
 local connection = {
   { 1, "the connection is refused", kind = "network", asked = 2, again = true,
     url = at "refused", unseen = true },
+  -- a name server that does not answer is waited for, too
   { 1, "the name is not found", kind = "network", asked = 2, again = true,
     url = function() return "https://nothing.invalid/r.zip" end,
-    unseen = true },
+    unseen = true, client = { connect_timeout = 60 } },
   { 1, "nobody takes the connection", kind = "timeout", asked = 2,
     again = true, url = at "black_hole", unseen = true,
     client = { connect_timeout = 0.2 } },

@@ -92,7 +92,7 @@ describe("the module", function()
   end)
 
   it("says so when it can have no descriptor", function()
-    local out, err = child.run [[
+    local out, err = child.run([[
       local square = require "squarecloud"
       local Client, held = square.Client, {}
       repeat
@@ -102,7 +102,7 @@ describe("the module", function()
       local ok, why = pcall(Client, "key")
       for _, file in ipairs(held) do file:close() end
       print(ok, why.kind, why.errno, square.Client("key") ~= nil)
-    ]]
+    ]], {}, {}, "ulimit -n 256;")
     assert.equal("false\tfilesystem\t24\ttrue\n", out, err)
   end)
 

@@ -17,8 +17,9 @@ end
 
 --- Runs `script` with `arguments` (strings, its `...`).
 -- @param environment variables to set, or nil
+-- @param before a command of the shell's that runs it: "ulimit -n 256;"
 -- @return what it wrote to stdout, what to stderr, its exit code
-function child.run(script, arguments, environment)
+function child.run(script, arguments, environment, before)
   local base = os.tmpname()
   local names = { base, base .. ".out", base .. ".err" }
   local words = { "env", "LUA_PATH=" .. package.path,
@@ -31,8 +32,8 @@ function child.run(script, arguments, environment)
   for _, word in ipairs(arguments or {}) do words[#words + 1] = word end
   for i, word in ipairs(words) do words[i] = quote(word) end
   write_file(base, script)
-  local _, _, code = os.execute(("%s >%s 2>%s </dev/null"):format(
-    table.concat(words, " "), names[2], names[3]))
+  local _, _, code = os.execute(("%s %s >%s 2>%s </dev/null"):format(
+    before or "", table.concat(words, " "), names[2], names[3]))
   local out, err = read_file(names[2]), read_file(names[3])
   for _, name in ipairs(names) do os.remove(name) end
   return out, err, code
