@@ -52,6 +52,7 @@ if [ "${1:-}" = fuzz ]; then
   need clang clang --version
   need libclang-rt-14-dev has_libfuzzer
 fi
+if [ "${1:-}" = valgrind ]; then need valgrind valgrind --version; fi
 if [ "${1:-}" = lint ]; then
   need lua-check luacheck --version
   need clang clang --version
@@ -70,13 +71,12 @@ as_root=""
 echo "installing:$missing"
 # the server's package would start a server of its own: not wanted here
 policy=/usr/sbin/policy-rc.d
-made_policy=""
-if [ -z "$as_root" ] && [ ! -e $policy ]; then
-  printf '#!/bin/sh\nexit 101\n' >$policy
-  chmod 755 $policy
-  made_policy=yes
+if [ ! -e $policy ]; then
+  trap '$as_root rm -f $policy' EXIT
+  trap 'exit 1' HUP INT TERM # by itself, dash would not come to the other
+  printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+  $as_root chmod 755 $policy
 fi
-trap '[ -z "$made_policy" ] || rm -f $policy' EXIT
 $as_root apt-get update -qq
-DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y -qq \
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
   --no-install-recommends $missing >/dev/null
