@@ -16,9 +16,10 @@ check() { # check TARGET
   begin=$(date +%s)
   how=ok
   timeout 2700 make "$1" >"$folder/$1.log" 2>&1 </dev/null || how=FAILED
+  [ $how != ok ] || ! grep "^$1: skipped: " "$folder/$1.log" || how=skipped
   printf '%-12s %-7s %5d s\n' "$1" "$how" $(($(date +%s) - begin)) |
     tee -a "$folder/summary"
-  [ $how = ok ] || tail -n 25 "$folder/$1.log"
+  [ $how != FAILED ] || tail -n 25 "$folder/$1.log"
 }
 
 if [ "$#" = 2 ]; then
@@ -29,10 +30,10 @@ fi
 begin=$(date +%s)
 rm -rf "$folder"
 mkdir -p "$folder"
-for what in "" lint fuzz; do sh spec/support/deps.sh $what; done
+for what in "" lint fuzz valgrind; do sh spec/support/deps.sh $what; done
 make -s all
 echo "$targets" | xargs -n 1 -P 2 sh spec/support/all.sh "$folder"
-failed=$(grep -c FAILED "$folder/summary" || true)
-echo "$(grep -c ' ok ' "$folder/summary") passed, $failed failed," \
+count() { grep -c " $1 " "$folder/summary" || true; }
+echo "$(count ok) passed, $(count skipped) skipped, $(count FAILED) failed," \
   "$(($(date +%s) - begin)) s"
-[ "$failed" = 0 ]
+[ "$(count FAILED)" = 0 ]

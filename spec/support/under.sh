@@ -105,8 +105,10 @@ elsewhere='/(layers|retention|rock|server)_spec\.lua$'
   elsewhere="$elsewhere|^spec/(cli|progress)[/_]|/(failing|short_memory)_spec"
 
 # shellcheck disable=SC2086
-for file in $(find ${roots:-spec} -name '*_spec.lua' | grep -vE "$elsewhere" |
-  sort); do
+files=$(find ${roots:-spec} -name '*_spec.lua') # fails when one is not there
+files=$(echo "$files" | grep -vE "$elsewhere" | sort)
+[ -n "$files" ] || failed=" no spec was run"
+for file in $files; do
   watch "$file" lua5.4 "$(command -v busted)" --ignore-lua \
     --cpath="$dir/?.so" $options "$file"
 done
