@@ -20,8 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOAD_POLL (SQ_SECOND / 20) /* how soon a waiting load sees its cancel \
-                                    */
+#define LOAD_POLL (SQ_SECOND / 20) /* how soon a waiting load is cancelled */
 
 /* ------------------------------------------------------------- failures */
 

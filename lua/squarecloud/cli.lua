@@ -73,13 +73,9 @@ local function run(arguments)
   return code
 end
 
--- What lua.c raises at Ctrl-C.
-local function is_interruption(err)
-  return type(err) == "string" and err:find "interrupted!$" ~= nil
-end
-
 local function add_traceback(err)
-  if type(err) ~= "string" or is_interruption(err) then return err end
+  local session = require "squarecloud.cli.session"
+  if type(err) ~= "string" or session.is_interruption(err) then return err end
   return { message = err, traceback = debug.traceback(nil, 2) }
 end
 
@@ -90,8 +86,9 @@ local function explain(err)
     io.stderr:write("squaresnap: ", ...)
     io.stderr:write "\n"
   end
-  if is_interruption(err) then
-    local current = require("squarecloud.cli.session").current
+  local session = require "squarecloud.cli.session"
+  if session.is_interruption(err) then
+    local current = session.current
     local doing = current and current.doing
     local afterwards = type(doing) == "function" and doing()
       or (AFTERWARDS[doing] or ""):gsub("%%s", function()
@@ -102,7 +99,7 @@ local function explain(err)
   elseif getmetatable(err) and err.broken ~= nil then
     if err.broken then say("cannot write: ", err.broken) end
     return 1
-  elseif require("squarecloud.cli.session").is_refusal(err) then
+  elseif session.is_refusal(err) then
     say(require("squarecloud.cli.console").show(err.message))
     return err.code
   end

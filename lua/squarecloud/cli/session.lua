@@ -31,6 +31,11 @@ function session.refuse(message, code)
   error(setmetatable({ message = message, code = code or 2 }, Refusal), 0)
 end
 
+--- Whether it is what lua.c raises at Ctrl-C.
+function session.is_interruption(value)
+  return type(value) == "string" and value:find "interrupted!$" ~= nil
+end
+
 function session.is_refusal(value) return getmetatable(value) == Refusal end
 
 function Session.refuse(_, ...) session.refuse(...) end
@@ -72,6 +77,7 @@ function Session:client()
   if not self.api_key then session.refuse(self.key_source, 4) end
   local square = require "squarecloud"
   local ok, made = pcall(square.Client, client_options(self))
+  if session.is_interruption(made) then error(made, 0) end
   if not ok then
     session.refuse((tostring(made):gsub("^.-Client: ", "")
       :gsub("option '([%w_]+)'", function(name)
