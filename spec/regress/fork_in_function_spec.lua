@@ -1,7 +1,8 @@
 --- A progress or trace function that forks, in a child that goes on: the call
 -- that it came from raises there. It hung instead, inside run, and where a
 -- caller was about to drive its own request; a rehearsal's child removed the
--- folder that its parent was downloading to.
+-- folder that its parent was downloading to, or its trace function was told of
+-- what its parent had asked.
 
 local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
@@ -33,6 +34,19 @@ local SCRIPTS = {
     probe.wait(probe.pid(), 0.3) -- it has come, and is not taken
     armed = true
     check(function() assert(client:account()) end)
+  ]],
+  ["a trace function, with more to be told: that is the parent's"] = [[
+    local told = 0
+    local traced = new_client { trace = function()
+      if pid == 0 then told = told + 1 end
+      once()
+    end }
+    for _ = 1, 2 do traced:spawn(traced.account, traced) end
+    check(function()
+      local ok, why = pcall(traced.run, traced, function() end)
+      assert(told == 0, "told what is the parent's")
+      if not ok then error(why, 0) end
+    end)
   ]],
   ["a progress function, inside run"] = [[
     check(function()
