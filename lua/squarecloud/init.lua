@@ -30,8 +30,8 @@ local CORE, OPEN = "squarecloud.core", "luaopen_squarecloud_core"
 -- for us to say: it is inside the host, the host searches in its own way, or
 -- the path is relative.
 local function find_core()
-  if not package or package.loaded[CORE] or package.preload[CORE]
-    or #package.searchers ~= 4 then
+  if not package or not package.loadlib or package.loaded[CORE]
+    or package.preload[CORE] or #package.searchers ~= 4 then
     return nil
   end
   local path = package.searchpath(CORE, package.cpath)
