@@ -111,6 +111,7 @@ function Run:upload()
   local id = type(response) == "table" and response.id
   if is_id(id) then
     self.id = id
+    self:show()
     self.shown_id, self.unsure = self.core.show(id), false
     return true
   elseif not answer then
@@ -209,12 +210,17 @@ function Witness:__close(raised)
   if not ok then error(text, 0) end
 end
 
--- The same for a run that was left: nobody is asked. What is raised, such as
--- an interruption, is warned of and goes on.
+-- The same for a run that was left: nobody is asked. What is raised is warned
+-- of; an interruption goes on.
 local function delete_left_behind(run)
   local witness <close> = run.witness -- luacheck: ignore
   local _, why = run:delete()
   run.why = why
+end
+
+-- Whether the client can do anything: it is not closed, nor another process's.
+function Run:is_usable()
+  return pcall(self.core.in_task, self.client)
 end
 
 function Run:__close()
@@ -225,13 +231,12 @@ function Run:__close()
     if not self.unsure then return end
     warn("squarecloud: ", self.operation, ": left while it was uploaded: ",
       STRANGER)
-  elseif self.options.keep then
-    return
-  elseif not self.in_task then
-    delete_left_behind(self)
-  elseif not pcall(self.client.spawn, self.client, delete_left_behind, self)
-  then
-    pcall(delete_left_behind, self)
+  elseif not self.options.keep and not (self.in_task
+    and pcall(self.client.spawn, self.client, delete_left_behind, self)) then
+    local ok, raised = pcall(delete_left_behind, self)
+    if not ok and not self.in_task and self:is_usable() then
+      error(raised, 0)
+    end
   end
 end
 
