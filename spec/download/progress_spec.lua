@@ -81,7 +81,7 @@ describe("the progress function of a download", function()
     local _ <close> = assert(download(function()
       names = helpers.names(folder.path)
     end))
-    assert.same({ NAME .. ".part" }, names)
+    assert.equal(NAME .. ".part", names[1]) -- and perhaps its record
     assert.same({ NAME }, helpers.names(folder.path))
   end)
 
