@@ -305,12 +305,13 @@ bool sq_task_was_cancelled(const struct sq_state *s) {
 
 int sq_task_yield(lua_State *L, struct sq_call *call, int index,
                   lua_KFunction continuation) {
-  call->task = call->state->current;
-  call->index = index;
-  call->task->waiting = call;
-  luaL_checkstack(L, 4, NULL);
-  push_task(L, call->task);
+  struct sq_task *t = call->state->current;
+  luaL_checkstack(L, 4, NULL); /* may raise: then the task does not wait yet */
+  push_task(L, t);
   lua_setiuservalue(L, index, SQ_CALL_TASK);
+  call->task = t;
+  call->index = index;
+  t->waiting = call;
   return lua_yieldk(L, 0, (lua_KContext)index, continuation);
 }
 
