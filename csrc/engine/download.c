@@ -97,11 +97,19 @@ static bool is_twin(struct sq_op *a, struct sq_op *b) {
          strcmp(sq_download_of(a)->name, sq_download_of(b)->name) == 0;
 }
 
+/* Of an object that may have changed, a part that is whole is worth nothing
+ * before the store was asked: for its last byte, if nothing has changed. */
+static void ask_once(struct download *d) {
+  struct sq_pieces *p = &d->pieces;
+  if (!d->pinned && sq_pieces_whole(p)) p->list[p->count - 1].next--;
+}
+
 /* What the part already has; before anything else is decided. */
 static void adopt_record(struct download *d) {
   if (d->job_failure.kind != SQ_OK || d->record.pieces.count == 0) return;
   d->pieces = d->record.pieces;
   sq_pieces_tidy(&d->pieces);
+  ask_once(d);
   memcpy(d->etag, d->record.etag, sizeof d->etag);
   d->ranges_seen = true;
   sq_download_trace_file(d, "continuing a part");

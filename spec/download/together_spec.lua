@@ -142,7 +142,7 @@ describe("downloads together", function()
     assert.equal("closed", err.kind)
     local whole <close> = assert(client:download(options {
       verify = "structure" }))
-    assert.equal(1, #downloads.requests(s))
+    assert.equal(2, #downloads.requests(s)) -- of one byte: the same still
     assert.is_true(helpers.read_file(source) == helpers.read_file(whole.path))
   end)
 

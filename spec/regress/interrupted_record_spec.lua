@@ -71,17 +71,61 @@ describe("a download cut off by the end of its process", function()
 
     it("by " .. way .. " while it is checked is all on record", function()
       local client <close> = helpers.client(s)
-      local url = s:put_file("d.zip", slow_archive())
+      local bytes = slow_archive()
+      local url = s:put_file("d.zip", bytes)
+      local last = ("bytes=%d-%d"):format(#bytes - 1, #bytes - 1)
       for turn = 1, 4 do
         local path = dir .. "/" .. turn
         local _, err = child.run(SCRIPT, { url, s.base_url, s.ca_file, path,
           way, "all" })
         assert.equal("", err)
+        local before = #downloads.requests(s)
         if not lfs.attributes(path .. "/d.zip") then
           assert(client:download { url = url, path = path }):close()
+          -- whether it has changed is asked with one byte
+          local asked = downloads.requests(s)
+          assert.equal(before + 1, #asked)
+          assert.equal(last, asked[#asked].headers.range)
         end
-        assert.equal(turn, #downloads.requests(s))
+        assert.equal(bytes, helpers.read_file(path .. "/d.zip"))
       end
     end)
   end
+
+  it("while it is checked gives way to what is there later", function()
+    local client <close> = helpers.client(s)
+    local bytes = slow_archive()
+    local later = zips.flip(bytes, 12) -- another time, of as many bytes
+    for turn = 1, 4 do
+      local url = s:put_file("d.zip", bytes)
+      local path = dir .. "/" .. turn
+      local _, err = child.run(SCRIPT, { url, s.base_url, s.ca_file, path,
+        "exit", "all" })
+      assert.equal("", err)
+      if not lfs.attributes(path .. "/d.zip") then
+        s:put_file("d.zip", later)
+        assert(client:download { url = url, path = path,
+          verify = false }):close()
+        assert.is_true(later == helpers.read_file(path .. "/d.zip"))
+      end
+    end
+  end)
+
+  it("while it is checked asks for nothing where the version is known",
+    function()
+      local client <close> = helpers.client(s)
+      local info = s:add_snapshot { app = s.apps[1], bytes = slow_archive() }
+      for turn = 1, 4 do
+        local path = dir .. "/" .. turn
+        local _, err = child.run(SCRIPT, { info.url, s.base_url, s.ca_file,
+          path, "exit", "all" })
+        assert.equal("", err)
+        local before = #downloads.requests(s)
+        if not lfs.attributes(path .. "/d.zip") then
+          assert(client:download { url = info.url, path = path,
+            filename = "d.zip" }):close()
+          assert.equal(before, #downloads.requests(s))
+        end
+      end
+    end)
 end)
