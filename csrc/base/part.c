@@ -24,7 +24,8 @@
 
 enum {
   RESERVE_FROM = 5 * 1024 * 1024,
-  LOCK_BYTES = 128 /* of a lock file */
+  LOCK_BYTES = 128, /* of a lock file */
+  IDLE_SECONDS = 3600
 };
 
 void sq_part_clear(struct sq_part *p) {
@@ -116,22 +117,30 @@ static bool is_taken(const struct sq_part *p, struct sq_failure *f) {
  * killed process is known for what it is; and a number of the process's own,
  * since a container's processes have the same pids each time it is started. */
 static size_t lock_text(char dst[LOCK_BYTES]) {
-  static atomic_ullong number;
-  unsigned long long none = 0;
+  static atomic_ulong number;
+  unsigned long none = 0;
   char name[65] = "";
   struct timespec t;
   clock_gettime(CLOCK_REALTIME, &t);
   atomic_compare_exchange_strong(
       &number, &none,
-      (unsigned long long)t.tv_sec * 1000000000u + (unsigned)t.tv_nsec);
+      (unsigned long)t.tv_sec * 1000000000u + (unsigned long)t.tv_nsec);
   gethostname(name, sizeof name - 1);
-  return (size_t)snprintf(dst, LOCK_BYTES, "%ld %s %llx\n", (long)getpid(),
-                          name, (unsigned long long)number);
+  return (size_t)snprintf(dst, LOCK_BYTES, "%ld %s %lx\n", (long)getpid(), name,
+                          (unsigned long)number);
+}
+
+/* Whether nobody has written to the part for long. */
+static bool is_idle(const struct sq_part *p) {
+  struct stat st;
+  return p->made ||
+         (fstat(p->fd, &st) == 0 && time(NULL) - st.st_mtime > IDLE_SECONDS);
 }
 
 /* Whether the process that wrote `text` was one of this machine, and is no
- * more. */
-static bool owner_is_gone(const char *text) {
+ * more.  One of our own pid may have been killed with its container, and may be
+ * of another with the same name, as long as that writes. */
+static bool owner_is_gone(const struct sq_part *p, const char *text) {
   char ours[LOCK_BYTES], *end;
   long pid = strtol(text, &end, 10);
   lock_text(ours);
@@ -140,7 +149,7 @@ static bool owner_is_gone(const char *text) {
   if (pid <= 0 || pid != (long)(pid_t)pid || strncmp(end, rest, host) != 0 ||
       !strchr(end, '\n'))
     return false;
-  if (pid == (long)getpid()) return strcmp(end, rest) != 0;
+  if (pid == (long)getpid()) return strcmp(end, rest) != 0 && is_idle(p);
   return kill((pid_t)pid, 0) != 0 && errno == ESRCH;
 }
 
@@ -160,7 +169,7 @@ static bool remove_stale(struct sq_part *p, const char *lock) {
   ssize_t n = read(fd, text, sizeof text - 1);
   text[n > 0 ? n : 0] = '\0';
   /* another process may have done the same and locked it in between */
-  bool stale = owner_is_gone(text) && is_open_as(fd, p, lock);
+  bool stale = owner_is_gone(p, text) && is_open_as(fd, p, lock);
   close(fd);
   return stale && (unlinkat(p->folder, lock, 0) == 0 || errno == ENOENT);
 }
@@ -411,8 +420,8 @@ int sq_rename_new(int dir, const char *from, const char *to,
     *fallbacks |= SQ_NAMED_BY_LINK;
     return 0;
   }
-  if (!is_refused(errno)) return -1;
-  *fallbacks |= SQ_NAMED_BY_LOOK;
+  if (errno == EEXIST) return -1;
+  *fallbacks |= SQ_NAMED_BY_LOOK; /* no links here, or not for us */
   return look_and_rename(dir, from, to);
 }
 

@@ -467,9 +467,17 @@ describe("a part", function()
       assert_owned()
     end)
 
-    -- As in a container that was killed, and has the same name and pids again.
-    it("takes over from one that had the same pid", function()
+    -- As in a container that was killed, and has the same name and pids again;
+    -- another of the same name may be alive.
+    it("takes over from one that had the same pid and writes no more",
+    function()
+      local part = dir .. "/a.zip.part"
+      write(part, "PK")
       write(lock, ("%d %s 1\n"):format(own(), host))
+      taken()
+      assert(lfs.touch(part, os.time() - 3500))
+      taken()
+      assert(lfs.touch(part, os.time() - 3700))
       local p <close> = open()
       assert.is_true(p:info().lock_file)
       assert_owned()
