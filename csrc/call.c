@@ -175,8 +175,11 @@ static int go_on(lua_State *L, struct sq_call *call, int index) {
     lua_getiuservalue(L, index, SQ_CALL_PROGRESS);
     return lua_error(L); /* the call's __close cancels */
   }
-  if (call->closed)
+  if (call->closed) { /* perhaps while `finish` set another operation */
+    note_sent(call);
+    drop_op(&call->op);
     return sq_call_error(L, call, SQ_CLOSED, "the client was closed");
+  }
   if (!(call->events & SQ_EVENT_DONE)) return SQ_CALL_NEXT;
   call->events = 0;
   int top = lua_gettop(L);

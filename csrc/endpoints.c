@@ -256,6 +256,7 @@ int sq_endpoint_repeat(lua_State *L, struct sq_call *call) {
   r.url = push_url(L, e->path[call->database], lua_tostring(L, -1));
   r.body = push_body(e, &o, &r.body_size);
   struct sq_client *c = sq_client_check(L, 1);
+  call->sent = false; /* the first was refused, or this would not be called */
   return sq_call_next(L, call, new_request(c, call, r), e->finish);
 }
 
