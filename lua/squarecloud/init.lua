@@ -31,7 +31,8 @@ local CORE, OPEN = "squarecloud.core", "luaopen_squarecloud_core"
 -- the path is relative.
 local function find_core()
   if not package or not package.loadlib or package.loaded[CORE]
-    or package.preload[CORE] or #package.searchers ~= 4 then
+    or package.preload[CORE] or #package.searchers ~= 4
+    or package.searchpath(CORE, package.path) then
     return nil
   end
   local path = package.searchpath(CORE, package.cpath)

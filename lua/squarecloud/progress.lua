@@ -83,6 +83,9 @@ local function measure(self)
     or_default(tonumber(os.getenv "COLUMNS"), 80))
 end
 
+-- Hosts take io away from the scripts that they run.
+local type_of_file = io and io.type or function() end
+
 -- Whether write or flush, which returned these, did not fail: what a script
 -- puts in a file's place may return nothing.
 local function is_taken(ok, why)
@@ -91,7 +94,7 @@ end
 
 local function write(self, bytes)
   local stream = self.stream
-  if self.dead or bytes == "" or io.type(stream) == "closed file" then
+  if self.dead or bytes == "" or type_of_file(stream) == "closed file" then
     return
   end
   self.dead = not (is_taken(stream:write(bytes))

@@ -126,7 +126,8 @@ end
 
 ---Splits a list into what a policy keeps and what may be removed: restic's
 ---`forget`, with its rules and reasons. Each group is judged alone: by id, and
----the applications apart from the databases where `application_type` tells.
+---the applications apart from the databases where `application_type` tells (one
+---without it is of the first type that comes with its id).
 ---A snapshot in the future is always kept and spends no slot. Takes
 ---O(n log n) time and O(n) memory.
 ---@param list squarecloud.retention.Element[]
@@ -151,12 +152,12 @@ end
 
 -- The versions of a list as a set by owner. Snapshots without one are never the
 -- same as another.
-local function index_versions(list)
+local function index_versions(list, owner_of)
   local by_owner = {}
   for i = 1, #list do
     local version = list[i].version_id
     if version ~= nil then
-      local owner = lists.owner(list[i])
+      local owner = owner_of(list[i])
       by_owner[owner] = by_owner[owner] or {}
       by_owner[owner][version] = true
     end
@@ -164,19 +165,19 @@ local function index_versions(list)
   return by_owner
 end
 
-local function has_version(by_owner, element)
+local function has_version(by_owner, element, owner_of)
   local version = element.version_id
-  local versions = version ~= nil and by_owner[lists.owner(element)]
+  local versions = version ~= nil and by_owner[owner_of(element)]
   return versions and versions[version] ~= nil or false
 end
 
 -- Both lists as one, each snapshot once, the remote's object preferred; with
 -- a function that names its elements in messages.
-local function unite(remote, here)
+local function unite(remote, here, owner_of)
   local union = table.move(remote, 1, #remote, 1, {})
-  local position, at_remote = {}, index_versions(remote)
+  local position, at_remote = {}, index_versions(remote, owner_of)
   for i = 1, #here do
-    if not has_version(at_remote, here[i]) then
+    if not has_version(at_remote, here[i], owner_of) then
       union[#union + 1] = here[i]
       position[#union] = i
     end
@@ -194,7 +195,7 @@ local function check_source(list, what)
   if not us then
     return nil, why
   end
-  return lists.check_versions(list, what)
+  return lists.check_versions(list, what, lists.owners(list))
 end
 
 ---What to fetch so that the local store holds what the policy keeps: applies
@@ -225,18 +226,19 @@ local function to_download(remote, here, policy, opts)
   if not ok then
     return nil, why
   end
-  local union, what = unite(remote, here)
+  local owner_of = lists.owners(remote, here)
+  local union, what = unite(remote, here, owner_of)
   local keep
   keep, why = walk.apply(union, compiled, settings, what)
   if not keep then
     return nil, why
   end
-  local is_remote, is_here, found = {}, index_versions(here), {}
+  local is_remote, is_here, found = {}, index_versions(here, owner_of), {}
   for i = 1, #remote do
     is_remote[remote[i]] = true
   end
   for _, element in ipairs(keep) do
-    if is_remote[element] and not has_version(is_here, element) then
+    if is_remote[element] and not has_version(is_here, element, owner_of) then
       found[#found + 1] = element
       is_remote[element] = nil -- in both lists without a version: once
     end

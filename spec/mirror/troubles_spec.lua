@@ -155,15 +155,20 @@ describe("a mirror in trouble", function()
           body = '{"status":"success"' .. response .. "}" }
         return m:sync(client, { all = true, now = AT })
       end
-      for _, response in ipairs { "", ',"response":null', ',"response":{}',
-        ',"response":{"applications":5,"databases":"x"}' } do
+      for response, why in pairs {
+        [""] = "names nothing", [',"response":null'] = "names nothing",
+        [',"response":{"applications":null}'] = "names nothing",
+        [',"response":{"applications":5,"databases":"x"}'] =
+          "lists no applications",
+      } do
         local results, err = answer(response)
         assert.is_nil(results)
-        assert.equal("account: protocol: the answer about the account lists "
-          .. "no applications", tostring(err))
+        assert.equal("account: protocol: the answer about the account " .. why,
+          tostring(err))
       end
       local results = assert(answer((',"response":{"applications":[{},5,'
-        .. '{"id":""},{"id":"%s"}],"databases":[]}'):format(s.apps[1])))
+        .. '{"id":""},{"id":".."},{"id":"%s"}],"databases":null}')
+        :format(s.apps[1])))
       assert.same({ "downloaded", "failed" }, mirrors.statuses(results))
       assert.equal("account: protocol: the answer about the account names one "
         .. "of the applications without an id", tostring(results[2].err))

@@ -51,6 +51,22 @@ describe("an application and a database of one id", function()
       { keep_last = 1 })))
   end)
 
+  it("are not made of one whose type is not told everywhere", function()
+    local typed = { id = "a1", version_id = "v1", created_at = AT,
+      application_type = "database" }
+    local plain = { id = "a1", version_id = "v1", created_at = AT }
+    local newer = { id = "a1", version_id = "v2", created_at = AT + 1 }
+    local policy = { keep_last = 2 }
+    assert.same({}, assert(retention.to_download({ typed }, { plain }, policy)))
+    assert.same({}, assert(retention.to_download({ plain }, { typed }, policy)))
+    assert.same({ newer }, assert(retention.to_download({ typed, newer },
+      { plain }, policy)))
+    assert.matches("are the same", select(2, retention.apply({ typed, plain },
+      policy)))
+    local keep, remove = retention.apply({ typed, newer }, { keep_last = 1 })
+    assert.same({ { newer }, { typed } }, { keep, remove })
+  end)
+
   it("are one group when they are said to be", function()
     put("app", "v1", AT - 9)
     put("database", "v2", AT)

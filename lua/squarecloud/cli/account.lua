@@ -3,6 +3,7 @@
 
 local failures = require "squarecloud.cli.failures"
 local snapshots = require "squarecloud.cli.snapshots"
+local layout = require "squarecloud.mirror.layout"
 
 local account = {}
 
@@ -28,7 +29,7 @@ end
 local function resources(list)
   local found = {}
   for _, one in ipairs(type(list) == "table" and list or {}) do
-    if text(dig(one, "id")) then
+    if layout.is_id(dig(one, "id")) then
       found[#found + 1] = { id = one.id, name = text(one.name),
         ram = whole(one.ram), type = text(one.type) }
     end

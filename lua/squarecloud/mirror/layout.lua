@@ -56,6 +56,12 @@ local function decode(plain)
   end))
 end
 
+-- Whether it may be an id: the client takes nothing else.
+function layout.is_id(id)
+  return type(id) == "string" and id ~= "" and id ~= "." and id ~= ".."
+    and not id:find "%c"
+end
+
 function layout.scope_of(application_type)
   return SCOPES[application_type]
 end

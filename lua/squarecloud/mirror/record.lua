@@ -125,8 +125,12 @@ local function look_at(found, stem)
     if files.mode(path) then
       problems[#problems + 1] = problem(path, "foreign",
         "it is no plain file")
-    elseif err.errno ~= ENOENT then -- gone since its folder was read
+    elseif err.errno ~= ENOENT then -- else gone since its folder was read
       problems[#problems + 1] = problem(path, "unreadable", err.message)
+      problems[#problems].entry = entry
+      if entry then
+        entry.path = path
+      end
     end
   elseif not entry then
     problems[#problems + 1] = problem(path,

@@ -82,16 +82,22 @@ local function odd_account(what)
     { operation = "account" })
 end
 
+local function is_missing(list)
+  return list == nil or type(list) == "userdata" -- JSON's null
+end
+
 -- The ids in one of the account's lists; and an error when it is no list, or
 -- something in it has none.
 local function ids_in(list, name)
-  if type(list) ~= "table" then
+  if is_missing(list) then
+    return {}
+  elseif type(list) ~= "table" then
     return {}, odd_account("lists no " .. name)
   end
   local ids, err = {}, nil
   for _, one in ipairs(list) do
     local id = type(one) == "table" and one.id
-    if type(id) == "string" and id ~= "" then
+    if layout.is_id(id) then
       ids[#ids + 1] = id
     else
       err = odd_account("names one of the " .. name .. " without an id")
@@ -107,11 +113,15 @@ local function ask_one_by_one(client, options)
     return nil, err
   end
   local found = response.response
+  if type(found) ~= "table"
+    or is_missing(found.applications) and is_missing(found.databases) then
+    return nil, odd_account "names nothing"
+  end
   local asked, add = listings_of(client, {})
   local odd = {}
   for _, application_type in ipairs(layout.TYPES) do
     local name = layout.scope_of(application_type)
-    local ids, why = ids_in(type(found) == "table" and found[name], name)
+    local ids, why = ids_in(found[name], name)
     add(ids, application_type)
     odd[#odd + 1] = why and { application_type = application_type, err = why }
   end

@@ -52,7 +52,7 @@ local function latest(list, opts)
   return list[best]
 end
 
----The newest snapshot of each id.
+---The newest snapshot of each id, be that an application's or a database's.
 ---@param list squarecloud.retention.Element[]
 ---@param opts? squarecloud.retention.Options none has a meaning here
 ---@return table<string, squarecloud.retention.Element>? by_id

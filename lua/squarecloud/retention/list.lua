@@ -157,24 +157,19 @@ end
 -- Groups a list by a field's name or a function. Gives the keys in order of
 -- appearance and, parallel to the list, the number of each element's key (nil
 -- when there is one key at most); nil and a message for a bad element.
--- `owners`: one id's application and database are two groups of the same key.
-local function groups(list, by, what, owners)
-  local keys, numbers, number_of, of_type = {}, nil, {}, {}
+-- `owner_of`, as owners gives it: its groups, whose keys may then be the same.
+local function groups(list, by, what, owner_of)
+  local keys, numbers, number_of = {}, nil, {}
   for i = 1, #list do
     local key, why = read_key(list, i, by, what)
     if key == nil then
       return nil, why
     end
-    local numbers_here = number_of
-    local application_type = owners and list[i].application_type
-    if type(application_type) == "string" then
-      numbers_here = of_type[application_type] or {}
-      of_type[application_type] = numbers_here
-    end
-    local number = numbers_here[key]
+    local owner = owner_of and owner_of(list[i]) or key
+    local number = number_of[owner]
     if not number then
       number = #keys + 1
-      numbers_here[key], keys[number] = number, key
+      number_of[owner], keys[number] = number, key
       if number == 2 then
         numbers = {}
         for k = 1, i - 1 do
@@ -198,32 +193,49 @@ local function complain_same(list, first, second, what)
     time.escape(list[first].version_id))
 end
 
--- Whose snapshot it is: its id, and with it the application_type where there is
--- one, since an application and a database may have the same id. Without an id
--- a value that is no id.
 local NO_ID = {}
 
-local function owner(element)
-  local id, application_type = element.id, element.application_type
-  if id == nil or id ~= id then
-    return NO_ID
-  elseif type(application_type) == "string" and type(id) == "string" then
-    return application_type .. "\0" .. id
+-- Notes each id's first application_type.
+local function note_types(list, first)
+  for i = 1, #list do
+    local element = list[i]
+    local id, application_type = element.id, element.application_type
+    if type(application_type) == "string" and id ~= nil and id == id then
+      first[id] = first[id] or application_type
+    end
   end
-  return id
+end
+
+-- A function that tells whose an element of these lists is: its id; since an
+-- application and a database may have the same, of a type other than the first
+-- that comes with an id, that too. One without a type is the first's.
+local function owners(list, other)
+  local first = {}
+  note_types(list, first)
+  note_types(other or {}, first)
+  return function(element)
+    local id, application_type = element.id, element.application_type
+    if id == nil or id ~= id then
+      return NO_ID
+    elseif type(application_type) == "string"
+      and application_type ~= first[id] then
+      return application_type .. "\0" .. tostring(id)
+    end
+    return id
+  end
 end
 
 -- The first of the elements 1 to i that has the same owner and version as i, if
 -- any. `seen` holds the first element of each version, `others` a table by
 -- owner of those of further ones, which do not occur in practice.
-local function find_same(list, seen, others, i, version)
+local function find_same(list, seen, others, i, version, owner_of)
   local first = seen[version]
   if not first then
     seen[version] = i
     return nil
   end
-  local key = owner(list[i])
-  if key == owner(list[first]) then
+  local key = owner_of(list[i])
+  if key == owner_of(list[first]) then
     return first
   end
   local by_owner = others[version] or {}
@@ -237,7 +249,7 @@ end
 -- twice; nil versions are never the same. A long list is gone through in
 -- parts, told apart by the last byte but one (a random digit in the known
 -- formats): a table of all versions takes more room than all else here.
-local function check_versions(list, what)
+local function check_versions(list, what, owner_of)
   local count = #list
   for i = 1, count do
     local version = list[i].version_id
@@ -252,7 +264,7 @@ local function check_versions(list, what)
     for i = 1, second - 1 do
       local version = list[i].version_id
       if version and (parts == 1 or (byte(version, -2) or 0) % 8 == part) then
-        local same = find_same(list, seen, others, i, version)
+        local same = find_same(list, seen, others, i, version, owner_of)
         if same then
           first, second = same, i
           break
@@ -413,7 +425,7 @@ return {
   times = times,
   sizes = sizes,
   groups = groups,
-  owner = owner,
+  owners = owners,
   check_versions = check_versions,
   is_newer = is_newer,
   newest_first = newest_first,

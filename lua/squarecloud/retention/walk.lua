@@ -296,14 +296,15 @@ local function new_job(list, compiled, options, what)
     return nil, ns
   end
   local keys, numbers
+  local owner_of = lists.owners(list)
   if options.group_by then
     keys, numbers = lists.groups(list, options.group_by, what,
-      options.group_by == "id")
+      options.group_by == "id" and owner_of)
     if not keys then
       return nil, numbers
     end
   end
-  local ok, why = lists.check_versions(list, what)
+  local ok, why = lists.check_versions(list, what, owner_of)
   if not ok then
     return nil, why
   end
