@@ -100,8 +100,9 @@ static bool is_twin(struct sq_op *a, struct sq_op *b) {
 /* Of an object that may have changed, a part that is whole is worth nothing
  * before the store was asked: for its last byte, if nothing has changed. */
 static void ask_once(struct download *d) {
-  struct sq_pieces *p = &d->pieces;
-  if (!d->pinned && sq_pieces_whole(p)) p->list[p->count - 1].next--;
+  struct sq_piece *last = &d->pieces.list[d->pieces.count - 1];
+  if (!d->pinned && sq_pieces_whole(&d->pieces) && last->next > last->first)
+    last->next--;
 }
 
 /* What the part already has; before anything else is decided. */
