@@ -425,19 +425,23 @@ int sq_rename_new(int dir, const char *from, const char *to,
   return look_and_rename(dir, from, to);
 }
 
-void sq_part_forget(struct sq_part *p) {
+/* False when the record is still there. */
+static bool forget(struct sq_part *p) {
   char name[SQ_PART_NAME_BYTES];
-  unlinkat(p->folder, sq_part_name(p, ".part.meta", name), 0);
   unlinkat(p->folder, sq_part_name(p, ".part.meta.new", name), 0);
   p->recorded = false;
+  sq_part_name(p, ".part.meta", name);
+  return unlinkat(p->folder, name, 0) == 0 || errno == ENOENT;
 }
+
+void sq_part_forget(struct sq_part *p) { (void)forget(p); }
 
 bool sq_part_commit(struct sq_part *p, bool overwrite, struct sq_failure *f) {
   char from[SQ_PART_NAME_BYTES];
   sq_part_name(p, ".part", from);
   if (!is_same_file(p, from))
     return sq_part_fail(p, ENOENT, "somebody removed", ".part", f);
-  sq_part_forget(p);
+  bool forgotten = forget(p);
   int rc = overwrite ? renameat(p->folder, from, p->folder, p->name)
                      : sq_rename_new(p->folder, from, p->name, &p->fallbacks);
   if (rc != 0 && errno == EEXIST)
@@ -445,6 +449,7 @@ bool sq_part_commit(struct sq_part *p, bool overwrite, struct sq_failure *f) {
                           p->name);
   if (rc != 0) return sq_part_fail(p, errno, "cannot rename to", "", f);
   p->committed = true;
+  if (!forgotten) forget(p); /* it tells of nothing any more */
   /* refused on some network file systems; the data itself is synced */
   if (fsync(p->folder) == 0) return true;
   if (errno == EIO)
