@@ -66,12 +66,13 @@ void sq_call_setup(lua_State *L) {
   lua_pop(L, 1);
 }
 
-/* Before the operation goes: what a POST may have changed stays so. */
-static void note_sent(struct sq_call *call) {
+/* The operation goes; what a POST may have changed stays so. */
+static void leave_op(struct sq_call *call) {
   if (!call->op) return;
   bool done = call->finishing || call->events & SQ_EVENT_DONE;
   if (done ? sq_op_failure(call->op)->sent : sq_op_changes(call->op))
     call->sent = true;
+  drop_op(&call->op);
 }
 
 void sq_call_abandon(struct sq_call *call) {
@@ -81,8 +82,7 @@ void sq_call_abandon(struct sq_call *call) {
     return;
   }
   if (call->task) sq_call_wake(call, 0);
-  note_sent(call);
-  drop_op(&call->op);
+  leave_op(call);
   drop_op(&call->after);
   sq_link_leave(&call->siblings);
 }
@@ -176,8 +176,7 @@ static int go_on(lua_State *L, struct sq_call *call, int index) {
     return lua_error(L); /* the call's __close cancels */
   }
   if (call->closed) { /* perhaps while `finish` set another operation */
-    note_sent(call);
-    drop_op(&call->op);
+    leave_op(call);
     return sq_call_error(L, call, SQ_CLOSED, "the client was closed");
   }
   if (!(call->events & SQ_EVENT_DONE)) return SQ_CALL_NEXT;
@@ -222,8 +221,7 @@ static int drive(lua_State *L, int index) {
 int sq_call_next(lua_State *L, struct sq_call *call, struct sq_op *op,
                  sq_finish finish) {
   struct sq_failure f;
-  note_sent(call);
-  drop_op(&call->op);
+  leave_op(call);
   call->finish = finish;
   if (op == SQ_NO_OP) return SQ_CALL_NEXT;
   if (!op) {
