@@ -59,18 +59,13 @@ end
 local function all_snapshots(client, who)
   local all, err = snapshots.of_account(client)
   if all or err.code ~= "UPGRADE_REQUIRED" then return all, err end
-  all = {}
-  for _, kind in ipairs { { "app", who.applications },
-    { "database", who.databases } } do
-    for _, one in ipairs(kind[2]) do
-      local some
-      some, err = client:all_app_snapshots { app_id = one.id,
-        application_type = kind[1] }
-      if not some then return nil, err end
-      table.move(some, 1, #some, #all + 1, all)
-    end
-  end
-  return all
+  return snapshots.gather({ { "app", who.applications },
+    { "database", who.databases } }, function(kind)
+      return snapshots.gather(kind[2], function(one)
+        return client:all_app_snapshots { app_id = one.id,
+          application_type = kind[1] }
+      end)
+    end)
 end
 
 --- How many snapshots may be made: plan, memory_mb, limit, used, left,

@@ -10,18 +10,24 @@ function snapshots.of(session, id)
     application_type = session:application_type() }
 end
 
+--- What `ask` gives for each of a list, as one list; nil and the first error.
+function snapshots.gather(list, ask)
+  local all = {}
+  for _, one in ipairs(list) do
+    local some, err = ask(one)
+    if not some then return nil, err end
+    table.move(some, 1, #some, #all + 1, all)
+  end
+  return all
+end
+
 --- All of the account: of both scopes, or of the databases only. nil and an
 -- error when one of them fails.
 function snapshots.of_account(client, only_databases)
-  local all = {}
-  for _, scope in ipairs { "applications", "databases" } do
-    if scope == "databases" or not only_databases then
-      local some, err = client:all_snapshots { scope = scope }
-      if not some then return nil, err end
-      table.move(some, 1, #some, #all + 1, all)
-    end
-  end
-  return all
+  return snapshots.gather(only_databases and { "databases" }
+    or { "applications", "databases" }, function(scope)
+      return client:all_snapshots { scope = scope }
+    end)
 end
 
 --- Newest first; equal times by version, so that the order is always the same.
