@@ -77,9 +77,10 @@ static struct sq_want take_want(const uint8_t **data, size_t *size) {
   w.expected = flags & 32 ? (int64_t)fuzz_take(data, size, 2) : -1;
   w.expires = flags & 64 ? 1700000000 : -1;
   if (!w.ranged) w.first = 0;
-  /* as the download keeps it: pieces lie inside the total */
-  if (w.total >= 0 && w.end > w.total) w.end = w.total;
   if (w.total >= 0 && w.expected >= 0) w.total = w.expected;
+  /* as the download keeps it: a piece ends, and inside the total once that
+     is known */
+  if (w.total >= 0 && (w.end < 0 || w.end > w.total)) w.end = w.total;
   return w;
 }
 
