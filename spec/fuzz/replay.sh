@@ -13,5 +13,6 @@ for file in spec/fuzz/*_fuzz.c; do
   # shellcheck disable=SC2086
   ${CC:-cc} $flags -o "$folder/$target" "$file" "$folder"/*.o \
     "$folder/main" $(pkg-config --libs libzip libcurl) -lpthread
-  echo "$target $("$folder/$target" spec/fuzz/corpus/"$target"/*)"
+  count=$("$folder/$target" spec/fuzz/corpus/"$target"/*)
+  echo "$target $count"
 done
