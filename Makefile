@@ -64,6 +64,7 @@ failing: all $(PROBES)
 	@$(BUSTED) spec/failing_spec.lua
 
 SECONDS ?= 20
+fuzz: export LIMIT = $(shell expr $(SECONDS) + 300)
 fuzz:
 	@sh spec/fuzz/run.sh $B/fuzz $(SECONDS)
 	@$(MAKE) asan SPECS="--script spec/fuzz/api.lua $(SECONDS)"

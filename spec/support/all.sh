@@ -4,15 +4,15 @@
 #   sh spec/support/all.sh FOLDER                every target
 #   sh spec/support/all.sh FOLDER TARGET...      these, begun in this order
 #   sh spec/support/all.sh --one FOLDER TARGET   one, for the lines above
-# A target that takes longer than LIMIT seconds (2700 unless told) has failed.
+# A target that takes longer than TARGET_LIMIT (2700) seconds has failed.
 set -eu
 cd "$(dirname "$0")/../.."
 
 check() { # check TARGET
   begin=$(date +%s)
   how=ok
-  timeout -k 30 "${LIMIT:-2700}" make "$1" >"$folder/$1.log" 2>&1 </dev/null ||
-    how=FAILED
+  timeout -k 30 "${TARGET_LIMIT:-2700}" make "$1" </dev/null \
+    >"$folder/$1.log" 2>&1 || how=FAILED
   [ $how != ok ] || ! grep "^$1: skipped: " "$folder/$1.log" || how=skipped
   printf '%-12s %-7s %5d s\n' "$1" "$how" $(($(date +%s) - begin)) |
     tee -a "$folder/summary"

@@ -43,8 +43,7 @@ tsan)
   # judged; gnutls' end, in a process without threads, mixes up its TLS
   TSAN_OPTIONS="log_path=$reports/tsan ignore_noninstrumented_modules=1"
   TSAN_OPTIONS="$TSAN_OPTIONS die_after_fork=0 atexit_sleep_ms=0"
-  TSAN_OPTIONS="$TSAN_OPTIONS intercept_tls_get_addr=0"
-  export TSAN_OPTIONS="$TSAN_OPTIONS hard_rss_limit_mb=3000"
+  export TSAN_OPTIONS="$TSAN_OPTIONS intercept_tls_get_addr=0"
   ;;
 valgrind)
   SPEC_RUN="valgrind -q --leak-check=no --error-exitcode=9"
