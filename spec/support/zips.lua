@@ -52,7 +52,9 @@ Also here:
                          whole (its names may still be evil), "structure" when
                          only reading b.txt or a.txt shows what is wrong,
                          false when the layout already does
-  zips.many(n)           n entries as quickly as can be (ZIP64 when needed)
+  zips.many(n, entry, options)   n stored entries as quickly as can be, where
+                         entry(i) gives a name and data; without options,
+                         ZIP64 when needed
   zips.flip(s, at, mask) one byte changed (at counts from 0; mask 0xff)
   zips.splice(s, at, bytes)   bytes written over s from at (from 0)
 ]]
@@ -285,38 +287,25 @@ local function end_record64(f)
   )
 end
 
-function zips.build(entries, options)
-  options = options or {}
-  local out, size, map = {}, 0, {}
+-- What follows the entries: `out` holds `size` bytes up to there, `central`
+-- the directory's records; `map` is filled in, too.
+local function finish(out, size, central, map, options)
   local base = options.shift == false and #options.prefix or 0
   local function add(s)
     out[#out + 1] = s
     size = size + #s
   end
-  local central = {}
-  add(options.prefix or "")
-  for i = 1, #entries do
-    local entry, f, raw = fields_of(entries[i])
-    local here = { header = size, name = f.name }
-    add(local_part(entry, f))
-    here.data = size
-    add(raw)
-    here.data_end = size
-    add(descriptor(entry, f) .. (entry.gap or ""))
-    central[i] = central_part(entry, f, here.header - base)
-    map[i] = here
-  end
   add(options.before_directory or "")
   map.directory = size
   for i = 1, #central do
-    map[i].record = size
+    if map[i] then map[i].record = size end
     add(central[i])
   end
   map.directory_end = size
   local ending = {
     disk = 0,
     start_disk = 0,
-    entries = #entries,
+    entries = #central,
     size = size - map.directory,
     offset = map.directory - base,
   }
@@ -335,14 +324,44 @@ function zips.build(entries, options)
   return table.concat(out), map
 end
 
--- n small files in folders of a thousand.
-function zips.many(n)
-  local entries = {}
-  for i = 1, n do
-    local name = ("%03d/%06d.txt"):format(i // 1000, i)
-    entries[i] = { name = name, data = "entry " .. i }
+function zips.build(entries, options)
+  options = options or {}
+  local prefix = options.prefix or ""
+  local base = options.shift == false and #prefix or 0
+  local out, size, central, map = { prefix }, #prefix, {}, {}
+  local function add(s)
+    out[#out + 1] = s
+    size = size + #s
   end
-  return zips.build(entries, { zip64 = n > 0xfffe })
+  for i = 1, #entries do
+    local entry, f, raw = fields_of(entries[i])
+    local here = { header = size, name = f.name }
+    add(local_part(entry, f))
+    here.data = size
+    add(raw)
+    here.data_end = size
+    add(descriptor(entry, f) .. (entry.gap or ""))
+    central[i] = central_part(entry, f, here.header - base)
+    map[i] = here
+  end
+  return finish(out, size, central, map, options)
+end
+
+-- Makes no table for an entry: with a collector that is always at work, or
+-- under valgrind, that is what takes long.
+function zips.many(n, entry, options)
+  local out, size, central = {}, 0, {}
+  local _, f = fields_of { name = "" }
+  for i = 1, n do
+    local data
+    f.name, data = entry(i)
+    f.crc, f.bytes, f.compressed = zips.crc32(data), #data, #data
+    f.offset = size
+    out[i] = header(f) .. data
+    size = size + #out[i]
+    central[i] = record(f, "")
+  end
+  return (finish(out, size, central, {}, options or { zip64 = n > 0xfffe }))
 end
 
 zips.samples = {}
