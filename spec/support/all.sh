@@ -1,6 +1,7 @@
 #!/bin/sh
-# make check-all: every check there is, two at a time, for two cores.  One line
-# a target; the whole of what each said lies in FOLDER.
+# make check-all: every check there is, LANES (3) at a time: for two cores,
+# since a spec waits for half of its time.  One line a target; the whole of what
+# each said lies in FOLDER.
 #   sh spec/support/all.sh FOLDER                every target
 #   sh spec/support/all.sh FOLDER TARGET...      these, begun in this order
 #   sh spec/support/all.sh --one FOLDER TARGET   one, for the lines above
@@ -27,7 +28,7 @@ fi
 
 folder=$1
 shift
-# The longest first, so that both cores have work to the end; fuzz comes when
+# The longest first, so that all lanes have work to the end; fuzz comes when
 # asan and tsan, whose builds it runs in, are long over.
 [ "$#" -gt 0 ] || set -- valgrind test always asan tsan failing coverage rock \
   generational builds lint torture peers dist fuzz
@@ -43,7 +44,7 @@ for target; do
   esac
 done
 make -s all
-echo "$@" | xargs -n 1 -P 2 sh spec/support/all.sh --one "$folder"
+echo "$@" | xargs -n 1 -P "${LANES:-3}" sh spec/support/all.sh --one "$folder"
 count() { grep -c " $1 " "$folder/summary" || true; }
 echo "$(count ok) passed, $(count skipped) skipped, $(count FAILED) failed," \
   "$(($(date +%s) - begin)) s"
