@@ -4,9 +4,10 @@
 
 const { writeFile } = require("node:fs/promises");
 const { createRequire } = require("node:module");
+const { resolve } = require("node:path");
 
 const [file, id] = process.argv.slice(2);
-const load = createRequire(`${process.env.PEERS_MODULES}/`);
+const load = createRequire(resolve(process.env.PEERS_MODULES, "index.js"));
 const { SquareCloudAPI } = load("@squarecloud/api");
 
 async function main() {

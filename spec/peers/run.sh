@@ -1,7 +1,8 @@
 #!/bin/sh
 # make peers: the platform's own JavaScript client, as npm has it, against the
-# test server.  $1: the folder for it.  Skipped, with a line that says so,
-# where there is no Node.js or npm cannot install it.
+# test server, and in the benchmark of downloads.  $1: the folder for it.
+# Skipped, with a line that says so, where there is no Node.js or npm cannot
+# install it.
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -30,4 +31,10 @@ if ! cmp -s spec/peers/package-lock.json "$work/installed"; then
   }
   cp spec/peers/package-lock.json "$work/installed"
 fi
-exec lua5.4 spec/peers/snapshots.lua "$work"
+lua5.4 spec/peers/snapshots.lua "$work"
+
+# the benchmark that it takes part in, as make bench calls it, but short
+BENCH_MIB=1 BENCH_PAIRS=1 BENCH_SHAPED_MIB=1 \
+  lua5.4 spec/bench/downloads.lua "$1/bench" "$1" >"$work/bench.log"
+grep -q "^ *@squarecloud/api " "$work/bench.log"
+echo "peers: takes part in the benchmark of downloads"

@@ -6,9 +6,10 @@
 
 const { writeFile } = require("node:fs/promises");
 const { createRequire } = require("node:module");
+const { resolve } = require("node:path");
 
 const [folder, id] = process.argv.slice(2);
-const load = createRequire(`${process.env.PEERS_MODULES}/`);
+const load = createRequire(resolve(process.env.PEERS_MODULES, "index.js"));
 const { SquareCloudAPI } = load("@squarecloud/api");
 const { version } = load("./node_modules/@squarecloud/api/package.json");
 
