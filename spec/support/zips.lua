@@ -287,17 +287,25 @@ local function end_record64(f)
   )
 end
 
--- What follows the entries: `out` holds `size` bytes up to there, `central`
--- the directory's records; `map` is filled in, too.
-local function finish(out, size, central, map, options)
-  local base = options.shift == false and #options.prefix or 0
+-- The n entries and what follows them. part(i, at, offset) gives the bytes of
+-- one, which begin at `at`, and the directory's record of it, which calls that
+-- `offset`. `map` gets the archive's own offsets, and each entry's record.
+local function assemble(n, part, map, options)
+  local prefix = options.prefix or ""
+  local base = options.shift == false and #prefix or 0
+  local out, size, central = { prefix }, #prefix, {}
   local function add(s)
     out[#out + 1] = s
     size = size + #s
   end
+  for i = 1, n do
+    local bytes
+    bytes, central[i] = part(i, size, size - base)
+    add(bytes)
+  end
   add(options.before_directory or "")
   map.directory = size
-  for i = 1, #central do
+  for i = 1, n do
     if map[i] then map[i].record = size end
     add(central[i])
   end
@@ -305,7 +313,7 @@ local function finish(out, size, central, map, options)
   local ending = {
     disk = 0,
     start_disk = 0,
-    entries = #central,
+    entries = n,
     size = size - map.directory,
     offset = map.directory - base,
   }
@@ -325,43 +333,29 @@ local function finish(out, size, central, map, options)
 end
 
 function zips.build(entries, options)
-  options = options or {}
-  local prefix = options.prefix or ""
-  local base = options.shift == false and #prefix or 0
-  local out, size, central, map = { prefix }, #prefix, {}, {}
-  local function add(s)
-    out[#out + 1] = s
-    size = size + #s
-  end
-  for i = 1, #entries do
+  local map = {}
+  return assemble(#entries, function(i, at, offset)
     local entry, f, raw = fields_of(entries[i])
-    local here = { header = size, name = f.name }
-    add(local_part(entry, f))
-    here.data = size
-    add(raw)
-    here.data_end = size
-    add(descriptor(entry, f) .. (entry.gap or ""))
-    central[i] = central_part(entry, f, here.header - base)
-    map[i] = here
-  end
-  return finish(out, size, central, map, options)
+    local first = local_part(entry, f)
+    local data = at + #first
+    map[i] = { name = f.name, header = at, data = data,
+      data_end = data + #raw }
+    return first .. raw .. descriptor(entry, f) .. (entry.gap or ""),
+      central_part(entry, f, offset)
+  end, map, options or {})
 end
 
 -- Makes no table for an entry: with a collector that is always at work, or
 -- under valgrind, that is what takes long.
 function zips.many(n, entry, options)
-  local out, size, central = {}, 0, {}
   local _, f = fields_of { name = "" }
-  for i = 1, n do
+  return (assemble(n, function(i, _, offset)
     local data
     f.name, data = entry(i)
     f.crc, f.bytes, f.compressed = zips.crc32(data), #data, #data
-    f.offset = size
-    out[i] = header(f) .. data
-    size = size + #out[i]
-    central[i] = record(f, "")
-  end
-  return (finish(out, size, central, {}, options or { zip64 = n > 0xfffe }))
+    f.offset = offset
+    return header(f) .. data, record(f, "")
+  end, {}, options or { zip64 = n > 0xfffe }))
 end
 
 zips.samples = {}
