@@ -13,6 +13,7 @@ package.path = "./?.lua;" .. package.path
 local lfs = require "lfs"
 local socket = require "socket"
 local archive = require "spec.support.archive"
+local peer_command = require "spec.peers.command"
 local helpers = require "spec.support.helpers"
 local quote = require("spec.support.quote").shell
 local server = require "spec.support.server"
@@ -94,11 +95,7 @@ local sync, unzip = "sync -d " .. quote(file), "unzip -tqq " .. quote(file)
 
 local function peer()
   s:add_snapshot { app = s.apps[1], path = big }
-  return ("env -u NODE_OPTIONS PEERS_PORT=%d PEERS_MODULES=%s "
-    .. "NODE_EXTRA_CA_CERTS=%s SQUARECLOUD_API_KEY=%s node -r "
-    .. "./spec/peers/redirect.cjs spec/bench/peer.cjs %s %s"):format(
-    s.ports.https, quote(modules), quote(s.ca_file), quote(s.key), quote(file),
-    s.apps[1])
+  return peer_command(s, modules, "spec/bench/peer.cjs", file)
 end
 
 -------------------------------------------------------------------- measuring

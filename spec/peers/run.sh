@@ -36,5 +36,8 @@ lua5.4 spec/peers/snapshots.lua "$work"
 # the benchmark that it takes part in, as make bench calls it, but short
 BENCH_MIB=1 BENCH_PAIRS=1 BENCH_SHAPED_MIB=1 \
   lua5.4 spec/bench/downloads.lua "$1/bench" "$1" >"$work/bench.log"
-grep -q "^ *@squarecloud/api " "$work/bench.log"
+grep -q "^ *@squarecloud/api " "$work/bench.log" || {
+  echo "peers: the benchmark of downloads leaves the client out" >&2
+  exit 1
+}
 echo "peers: takes part in the benchmark of downloads"

@@ -4,8 +4,8 @@
 
 package.path = "./?.lua;" .. package.path
 local cjson = require "cjson"
+local command = require "spec.peers.command"
 local helpers = require "spec.support.helpers"
-local quote = require("spec.support.quote").shell
 local server = require "spec.support.server"
 
 local modules = arg[1]
@@ -24,12 +24,8 @@ local function ours(url)
     :gsub("(%f[%w]Expires=)%d+", "%1"):gsub("(%f[%w]Signature=)[^&]+", "%1"))
 end
 
-local pipe = assert(io.popen(table.concat({
-  "env", "-u", "NODE_OPTIONS", "PEERS_PORT=" .. s.ports.https,
-  "PEERS_MODULES=" .. quote(modules), "NODE_EXTRA_CA_CERTS="
-  .. quote(s.ca_file), "SQUARECLOUD_API_KEY=" .. quote(s.key), "node", "-r",
-  "./spec/peers/redirect.cjs", "spec/peers/snapshots.cjs", quote(dir.path),
-  app_id }, " ")))
+local pipe = assert(io.popen(command(s, modules, "spec/peers/snapshots.cjs",
+  dir.path)))
 local text = pipe:read "a"
 must(pipe:close(), "the JavaScript client failed")
 local seen = cjson.decode(text)
