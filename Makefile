@@ -8,7 +8,7 @@ PREFIX  ?= /usr/local
 B        = build
 CFLAGS  ?= -O2 -g
 WARN     = -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
-           -Wstrict-prototypes -Wmissing-prototypes -Werror
+           -Wstrict-prototypes -Wmissing-prototypes $(WERROR)
 ALL_CF   = -std=c11 -fPIC $(WARN) $(shell pkg-config --cflags lua5.4) $(CFLAGS)
 LIBS     = -lcurl -lzip -lpthread -ldl
 SRC     := $(sort $(wildcard csrc/*.c csrc/*/*.c))
@@ -39,7 +39,7 @@ deps:
 	@sh spec/support/deps.sh
 
 demo: deps
-	@$(MAKE) -s all && $(RUN) $(LUA) spec/examples/demo.lua
+	@$(MAKE) -s all && $(RUN) $(LUA) spec/demo.lua
 
 check: all $(PROBES)
 	@$(BUSTED) $(SPECS)
@@ -48,7 +48,7 @@ test: deps
 	@$(MAKE) check
 
 lint: all
-	@sh spec/support/lint.sh "$(ALL_CF)"
+	@sh spec/support/lint.sh "$(ALL_CF) -Werror"
 
 rock:
 	@sh spec/support/rock.sh $B/rock
@@ -109,7 +109,7 @@ dist:
 env:
 	@echo "export LUA_PATH='$(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua;$${LUA_PATH:-;}'"
 	@echo "export LUA_CPATH='$(abspath $B)/?.so;$${LUA_CPATH:-;}'"
-	@echo "export PATH='$(CURDIR)/lua/bin':\"\$$PATH\""
+	@echo "export PATH='$(CURDIR)/lua/squarecloud/bin':\"\$$PATH\""
 
 clean:
 	rm -rf build

@@ -27,7 +27,8 @@ external_dependencies = {
 }
 build = {
   type = "builtin",
-  install = { bin = { "lua/bin/squaresnap" } },
+  copy_directories = { "doc" },
+  install = { bin = { "lua/squarecloud/bin/squaresnap" } },
   modules = {
     ["squarecloud"] = "lua/squarecloud/init.lua",
     ["squarecloud.cli"] = "lua/squarecloud/cli.lua",

@@ -1,4 +1,4 @@
---- Event loops: each example in spec/examples is run as a user would run it,
+--- Event loops: each example in doc/examples is run as a user would run it,
 -- against the test server, and does what it says. A loop that is not installed
 -- is passed over.
 
@@ -28,7 +28,7 @@ local function environment(more)
 end
 
 local function script(name)
-  return helpers.read_file("spec/examples/" .. name .. ".lua")
+  return helpers.read_file("doc/examples/" .. name .. ".lua")
 end
 
 local function run(name, arguments, more)

@@ -53,7 +53,7 @@ describe("the rockspec", function()
     assert.is_nil(lists.modules()["squarecloud.core"], "it would hide the C")
   end)
 
-  it("installs the commands that lie in lua/bin/", function()
+  it("installs the commands that lie in lua/squarecloud/bin/", function()
     local commands = build.install and build.install.bin or {}
     assert.message(REWRITE).same(lists.commands(), commands)
     for _, path in ipairs(commands) do

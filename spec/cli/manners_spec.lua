@@ -75,8 +75,7 @@ describe("squaresnap", function()
   -- The manual page names what a program gets.
   local manual
   local function assert_told(name, document)
-    manual = manual or helpers.read_file((package.searchpath("squarecloud.cli",
-      package.path):gsub("squarecloud/cli%.lua$", "man/squaresnap.1")))
+    manual = manual or helpers.read_file "doc/squaresnap.1"
     local told = manual:match("\n%.SH JSON\n(.-)\n%.SH ")
     local of_list = told:match "\n%.B list\n(.-)\n%.TP"
     told = told:match("\n%.B [%l, ]*%f[%l]" .. name .. "%f[%L][^\n]*(.-)\n%.TP")

@@ -32,8 +32,7 @@ end
 describe("squaresnap's manual page", function()
   local path, text
   setup(function()
-    path = package.searchpath("squarecloud.cli", package.path)
-      :gsub("squarecloud/cli%.lua$", "man/squaresnap.1")
+    path = "doc/squaresnap.1"
     text = helpers.read_file(path):gsub("\\%-", "-")
   end)
 

@@ -1,11 +1,11 @@
---- The reference pages, lua/doc/*.md, from the definitions (luacats.lua): those
+--- The reference pages, doc/*.md, from the definitions (luacats.lua): those
 -- in lua/squarecloud/library/ for what is in C, those in the Lua files
 -- themselves for what is in Lua. Written anew by `make docs`:
 --   lua5.4 spec/reference/pages.lua
 
 local luacats = require "spec.reference.luacats"
 
-local pages = { folder = "lua/doc" }
+local pages = { folder = "doc" }
 
 local ROOT = "lua/squarecloud/"
 

@@ -19,7 +19,7 @@ local command = {}
 local function bin_folder()
   local file = package.searchpath("squarecloud.cli",
     helpers.absolute(package.path))
-  return file and file:gsub("squarecloud/cli%.lua$", "bin") or ""
+  return file and file:gsub("cli%.lua$", "bin") or ""
 end
 
 local PASSED = { "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "COLLECT",

@@ -23,6 +23,6 @@ LUA_PATH="$share/?.lua;$share/?/init.lua;;"
 LUA_CPATH="$dir/installed/usr/lib/lua/5.4/?.so;;"
 export LUA_PATH LUA_CPATH
 rm -rf build lua # nothing is taken from there
-lua5.4 spec/examples/demo.lua
+lua5.4 spec/demo.lua
 "$dir/installed/usr/bin/squaresnap" --version
 echo "dist: $dir/$name.tar.gz"

@@ -13,5 +13,5 @@ find lua/squarecloud -name '*.lua' | while read -r file; do
   install -d "$(dirname "$to")"
   install -m 644 "$file" "$to"
 done
-install -m 755 lua/bin/squaresnap "$2/bin/squaresnap"
-install -m 644 lua/man/squaresnap.1 "$share/man/man1/squaresnap.1"
+install -m 755 lua/squarecloud/bin/squaresnap "$2/bin/squaresnap"
+install -m 644 doc/squaresnap.1 "$share/man/man1/squaresnap.1"

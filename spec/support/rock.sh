@@ -81,7 +81,7 @@ local file = package.searchpath(name, package.path)
 assert(file:sub(1, #tree) == tree, name .. " comes from " .. file)
 END
 done
-lua5.4 spec/examples/demo.lua
+lua5.4 spec/demo.lua
 
 command=$work/installed/bin/squaresnap
 if [ -e "$command" ]; then

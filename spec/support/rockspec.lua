@@ -47,7 +47,7 @@ end
 
 --- The scripts to be installed as commands, sorted.
 function rockspec.commands()
-  return files("lua/bin", "")
+  return files("lua/squarecloud/bin", "")
 end
 
 --- A rockspec's fields, as LuaRocks reads them.
