@@ -129,7 +129,7 @@ describe("a rock built by luarocks", function()
     object = tree .. "/lib/lua/5.4/squarecloud/core.so"
     helpers.write_file(dir .. "/config.lua", CONFIG)
     host.must(([[
-      mkdir %s/source %s/home && cp -R csrc lua rockspec %s/source &&
+      mkdir %s/source %s/home && cp -R csrc lua doc rockspec %s/source &&
       find %s/source -name '*.o' -exec rm {} + && cd %s/source &&
       HOME=%s/home TMPDIR=%s/home LUAROCKS_CONFIG=%s/config.lua \
         luarocks --lua-version=5.4 make --tree=%s/tree]])
