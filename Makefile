@@ -36,9 +36,10 @@ $B/%_probe.so: spec/support/%_probe.c $(OBJ)
 	@$(CC) $(ALL_CF) -shared $(LDFLAGS) -o $@ $< $(OBJ) $(LIBS)
 
 deps:
-	@sh spec/support/deps.sh
+	@sh spec/support/deps.sh test
 
-demo: deps
+demo:
+	@sh spec/support/deps.sh demo
 	@$(MAKE) -s all && $(RUN) $(LUA) spec/demo.lua
 
 check: all $(PROBES)
@@ -91,6 +92,10 @@ check-all:
 docs: all
 	@$(RUN) $(LUA) spec/reference/pages.lua
 
+# On bare trees of Debian 12, 13 and unstable; STEPS and RELEASES: what of it.
+distros:
+	@sh spec/distros/run.sh build/distros
+
 coverage:
 	@sh spec/coverage/run.sh build/coverage
 
@@ -112,9 +117,11 @@ env:
 	@echo "export PATH='$(CURDIR)/lua/squarecloud/bin':\"\$$PATH\""
 
 clean:
-	rm -rf build
+	@! grep -F ' $(CURDIR)/build' /proc/self/mounts ||
+	  { echo "clean: still mounted there: nothing is removed"; exit 1; }
+	rm -rf --one-file-system build
 
 -include $(OBJ:.o=.d)
 .PHONY: all deps demo check test lint rock torture peers failing fuzz fuzz-long \
   asan tsan valgrind generational always under check-gc check-all docs coverage \
-  bench builds install dist env clean
+  bench builds install dist distros env clean

@@ -37,10 +37,10 @@ begin=$(date +%s)
 rm -rf "$folder"
 mkdir -p "$folder"
 # All of what is missing now: apt takes one at a time.
-sh spec/support/deps.sh
+sh spec/support/deps.sh test
 for target; do
   case $target in
-    lint | fuzz | valgrind) sh spec/support/deps.sh "$target" ;;
+    lint | fuzz | valgrind | distros) sh spec/support/deps.sh "$target" ;;
   esac
 done
 make -s all

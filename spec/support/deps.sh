@@ -1,82 +1,153 @@
 #!/bin/sh
-# Installs what building, testing and the demo need and this machine lacks:
-# by apt where there is apt, else says what to install.  Calls the package
-# manager only when something is missing.
+# Installs what a purpose needs and this machine lacks: by apt where there is
+# apt, else says what to install.  Calls the package manager only when something
+# is missing.
+#   sh spec/support/deps.sh PURPOSE...
+# build: the module.  demo: the main job against the test server.  try: that,
+# and the command.  test: every spec.  dist, distros, fuzz, lint, valgrind: what
+# the target of that name needs beside the specs' things.
 set -eu
 
 missing=""
 need() { # need PACKAGE COMMAND...: the command tells whether it is there
   package=$1
   shift
-  "$@" >/dev/null 2>&1 || missing="$missing $package"
+  PATH="$PATH:/usr/sbin:/sbin" "$@" >/dev/null 2>&1 ||
+    missing="$missing $package"
 }
 lua_has() { lua5.4 -e "require '$1'"; }
+command_is() { sh -c 'command -v "$1"' sh "$1"; }
 has_nginx_lua() {
-  PATH="$PATH:/usr/sbin" sh -c 'ls "$(nginx -V 2>&1 |
-    sed -n "s/.*--modules-path=\([^ ]*\).*/\1/p")"/ngx_http_lua_module.so'
+  ls "$(nginx -V 2>&1 |
+    sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p')/ngx_http_lua_module.so"
 }
-
 has_libfuzzer() {
   echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
     clang -fsanitize=fuzzer -x c -o /dev/null -
 }
 
-need build-essential cc --version
-need make make --version
-need pkg-config pkg-config --version
-need lua5.4 lua5.4 -v
-need liblua5.4-dev pkg-config --exists lua5.4
-need libcurl4-openssl-dev pkg-config --exists libcurl
-need libzip-dev pkg-config --exists libzip
-need lua-cjson lua_has cjson
-need lua-cjson-dev pkg-config --exists lua5.4-cjson
-need lua-filesystem lua_has lfs
-need lua-argparse lua_has argparse
-need lua-socket lua_has socket
-need lua-busted sh -c 'command -v busted'
-need luarocks luarocks --version
-need nginx-light sh -c 'PATH="$PATH:/usr/sbin" command -v nginx'
-need libnginx-mod-http-lua has_nginx_lua
-need tinyproxy-bin sh -c 'PATH="$PATH:/usr/sbin" command -v tinyproxy'
-need curl curl --version
-need openssl openssl version
-need zip zip -v
-need procps ps --version
-need unzip unzip -v
-need gzip gzip --version
-need diffutils cmp --version
-need groff-base groff --version
-need zsh zsh --version
-need fish fish --version
-if [ "${1:-}" = fuzz ]; then
+for_build() {
+  need build-essential cc --version
+  need make make --version
+  need pkg-config pkg-config --version
+  need lua5.4 lua5.4 -v
+  need liblua5.4-dev pkg-config --exists lua5.4
+  need libcurl4-openssl-dev pkg-config --exists libcurl
+  need libzip-dev pkg-config --exists libzip
+  need lua-cjson lua_has cjson
+}
+for_server() {
+  need lua-filesystem lua_has lfs
+  need lua-socket lua_has socket
+  need nginx command_is nginx
+  need libnginx-mod-http-lua has_nginx_lua
+  need openssl openssl version
+  need zip zip -v
+  need unzip unzip -v
+}
+for_demo() {
+  for_build
+  for_server
+}
+for_try() {
+  for_demo
+  need lua-argparse lua_has argparse
+}
+for_dist() {
+  need git git --version
+  need luarocks luarocks --version
+}
+for_test() {
+  for_try
+  for_dist
+  need lua-cjson-dev pkg-config --exists lua5.4-cjson
+  need lua-busted command_is busted
+  need tinyproxy-bin command_is tinyproxy
+  need curl curl --version
+  need procps ps --version
+  need gzip gzip --version
+  need diffutils cmp --version
+  need groff-base groff --version
+  need zsh zsh --version
+  need fish fish --version
+}
+for_distros() {
+  need debootstrap command_is debootstrap
+  need util-linux command_is unshare
+  need mount command_is mount
+}
+for_fuzz() {
   need clang clang --version
-  need libclang-rt-14-dev has_libfuzzer
-fi
-if [ "${1:-}" = valgrind ]; then need valgrind valgrind --version; fi
-if [ "${1:-}" = lint ]; then
+  # its version tells the package: known once clang is there
+  ! version=$(clang -dumpversion) ||
+    need "libclang-rt-${version%%.*}-dev" has_libfuzzer
+}
+for_valgrind() { need valgrind command_is valgrind; }
+for_lint() {
   need lua-check luacheck --version
   need clang clang --version
   need clang-tidy clang-tidy --version
   need clang-format clang-format --version
   need cppcheck cppcheck --version
-fi
+}
 
-[ -n "$missing" ] || exit 0
-if ! command -v apt-get >/dev/null; then
-  echo "Please install (names as Debian has them):$missing" >&2
+fail() {
+  printf 'deps: %s\n' "$*" >&2
   exit 1
-fi
-as_root=""
-[ "$(id -u)" = 0 ] || as_root=sudo
-echo "installing:$missing"
-# the server's package would start a server of its own: not wanted here
+}
+
+find_missing() {
+  missing=""
+  for purpose; do "for_$purpose"; done
+  missing=${missing# }
+}
+
+log=$(mktemp)
 policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ]; then
-  trap '$as_root rm -f $policy' EXIT
-  trap 'exit 1' HUP INT TERM # by itself, dash would not come to the other
-  printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
-  $as_root chmod 755 $policy
-fi
-$as_root apt-get update -qq
-$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-  --no-install-recommends $missing >/dev/null
+made_policy=""
+as_root=""
+clean() {
+  rm -f "$log"
+  [ -z "$made_policy" ] || $as_root rm -f $policy
+}
+trap clean EXIT
+trap 'exit 1' HUP INT TERM # dash runs the EXIT trap only when told to exit
+
+apt() { # apt ARGUMENT...: a dot for each step, its words only when it fails
+  { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev/null 2>&1 ||
+    echo "apt-get failed"; } | tee "$log" |
+    awk '/^(Get|Unpacking|Setting up)/ { printf "."; fflush(); n++ }
+      END { if (n) print "" }'
+  if tail -n 1 "$log" | grep -q '^apt-get failed$'; then
+    grep '^[EW]:' "$log" >&2 || cat "$log" >&2
+    fail "apt-get could not install them"
+  fi
+}
+
+install_missing() {
+  [ -n "$(command -v apt-get)" ] ||
+    fail "please install (names as Debian has them): $missing"
+  if [ "$(id -u)" != 0 ]; then
+    as_root=sudo
+    [ -n "$(command -v sudo)" ] || fail "this needs root: please run
+  apt-get install --no-install-recommends $missing"
+  fi
+  echo "installing: $missing"
+  apt update
+  # the server's package would start a server of its own: not wanted here
+  if [ ! -e $policy ]; then
+    made_policy=yes
+    printf '#!/bin/sh\nexit 101\n' | $as_root tee $policy >/dev/null
+    $as_root chmod 755 $policy
+  fi
+  # shellcheck disable=SC2086
+  apt install -y --no-install-recommends $missing
+}
+
+find_missing "$@"
+while [ -n "$missing" ]; do
+  before=$missing
+  install_missing
+  find_missing "$@"
+  [ "$missing" != "$before" ] || fail "installed, and yet not found: $missing"
+done
