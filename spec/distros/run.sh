@@ -5,7 +5,7 @@
 # every command starts in a fresh overlay of it, from a clone of what is
 # committed.  unstable is tried and reported, and never fails the run.
 #   sh spec/distros/run.sh FOLDER
-# STEPS, RELEASES: what of it.  LANES (2): how many at once.  STEP_LIMIT (2700):
+# STEPS, RELEASES: what of it.  DISTROS_LANES (1): how many at once.  STEP_LIMIT (2700):
 # seconds for one.  DISTROS_MIRROR: else the one that this machine's apt uses.
 # What each said lies in FOLDER/<release>-<step>.log.
 # Mounts are made in a mount namespace of each step's own: whatever is killed,
@@ -22,7 +22,7 @@ fail() {
 
 if [ "$(id -u)" != 0 ]; then
   [ -n "$(command -v sudo)" ] || fail "chroot and mount need root, or sudo"
-  exec sudo --preserve-env=STEPS,RELEASES,LANES,STEP_LIMIT,DISTROS_MIRROR \
+  exec sudo --preserve-env=STEPS,RELEASES,DISTROS_LANES,STEP_LIMIT,DISTROS_MIRROR \
     sh spec/distros/run.sh "$folder"
 fi
 sh spec/support/deps.sh distros
@@ -92,7 +92,7 @@ begin=$(date +%s)
 : >"$folder/summary"
 # shellcheck disable=SC2086
 printf '%s\n' $steps |
-  xargs -P "${LANES:-2}" -I{} sh spec/distros/step.sh {} || true
+  xargs -P "${DISTROS_LANES:-1}" -I{} sh spec/distros/step.sh {} || true
 passed=$(grep -c ' ok ' "$folder/summary" || true)
 failed=$(grep -v '^sid' "$folder/summary" | grep -c ' FAILED ' || true)
 unstable=$(grep '^sid' "$folder/summary" | grep -c ' FAILED ' || true)

@@ -30,8 +30,11 @@ folder=$1
 shift
 # The longest first, so that all lanes have work to the end; fuzz comes when
 # asan and tsan, whose builds it runs in, are long over.
-[ "$#" -gt 0 ] || set -- valgrind test always asan tsan failing coverage rock \
+[ "$#" -gt 0 ] || {
+  set -- valgrind distros test always asan tsan failing coverage rock \
   generational builds lint torture peers dist fuzz
+  export STEPS=test RELEASES="trixie bookworm"
+}
 
 begin=$(date +%s)
 rm -rf "$folder"
