@@ -230,8 +230,7 @@ int sq_call_next(lua_State *L, struct sq_call *call, struct sq_op *op,
   }
   call->op = op;
   sq_op_set_user(op, call);
-  bool drives = !sq_task_may_yield(L, call->state);
-  if (!sq_op_submit(call->state->engine, op, drives, &f))
+  if (!sq_op_submit(call->state->engine, op, &f))
     return sq_error_return(L, &f, call->operation);
   return SQ_CALL_NEXT;
 }

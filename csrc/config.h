@@ -19,9 +19,6 @@
 #define SQ_NO_COND_CLOCK /* pthread_condattr_setclock */
 #define SQ_NO_FDATASYNC
 #endif
-#if defined(__APPLE__) || defined(__OpenBSD__)
-#define SQ_NO_SIGTIMEDWAIT
-#endif
 
 #include <limits.h>
 #include <stdint.h>

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <poll.h>
-#include <sched.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -18,7 +17,6 @@
 #define ENGINE "squarecloud.Engine"
 #define PATIENCE_MS 250
 #define HOOK_EVERY (SQ_SECOND / 4)
-#define LOOK (SQ_SECOND / 1000)
 
 /* Their addresses are keys in the registry, each of a weak table. */
 static const char engine_key, listeners_key, tasks_key;
@@ -145,26 +143,10 @@ static bool let_hooks_run(lua_State *L, struct sq_state *s, int64_t now) {
   return lua_pcall(L, 0, 0, 0) == LUA_OK;
 }
 
-/* Waking a thread that sleeps takes longer than many an answer from nearby:
- * so a wait begins with a short look, leaving the core to whoever wants it. */
-static bool look(const struct sq_state *s, int64_t nanoseconds) {
-  if (nanoseconds > LOOK) nanoseconds = LOOK;
-  for (int64_t end = sq_now() + nanoseconds; sq_now() < end; sched_yield())
-    if (sq_engine_has_news(s->engine)) return true;
-  return false;
-}
-
 bool sq_state_wait(lua_State *L, struct sq_state *s, int64_t nanoseconds) {
-  if (sq_engine_drive(s->engine)) {
-    sq_state_collect(s);
-    sq_state_trace(L, s);
-    return sq_state_breathe(L, s);
-  }
   struct pollfd p = {sq_engine_fd(s->engine), POLLIN, 0};
   int64_t ms = nanoseconds > 0 ? (nanoseconds + 999999) / 1000000 : 0;
-  int n = look(s, nanoseconds)
-              ? 1
-              : poll(&p, 1, ms < PATIENCE_MS ? (int)ms : PATIENCE_MS);
+  int n = poll(&p, 1, ms < PATIENCE_MS ? (int)ms : PATIENCE_MS);
   int64_t now = sq_now();
   return (n > 0 && now - s->hook_at < HOOK_EVERY) || let_hooks_run(L, s, now);
 }

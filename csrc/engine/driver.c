@@ -1,31 +1,15 @@
 /*
- * driver.c - who drives the engine, and how.
+ * driver.c - how the network thread drives the engine.
  *
  * To drive is to take turns (read the inbox, run the timers, give places, move
- * the transfers as far as they go) and to sleep on the wire between them.  One
- * thread drives at a time, `driver`:
- *
- *   SQ_NETWORK_DRIVES  the network thread, while anything is under way
- *   SQ_NOBODY_DRIVES   nothing is; the network thread rests
- *   SQ_CALLER_WILL     a caller that blocks has submitted a request and comes
- *                      at once to drive it; the network thread rests on
- *   SQ_CALLER_DRIVES   it drives, for a moment at most; what is not over by
- *                      then is the network thread's
- *
- * So a short request costs no switch between threads, which takes longer than
- * a server near by.  Everything that an operation's steps touch is the
- * driver's; it changes hands under the lock.  A fork wants the step_lock,
- * which the driver gives back only while it sleeps.
+ * the transfers as far as they go) and to sleep on the wire between them.  The
+ * network thread does, for as long as the engine lives; what an operation's
+ * steps touch is its own.  A fork wants the step_lock, which it gives back only
+ * while it sleeps.
  */
 #include "engine_private.h"
 
-#include <sched.h>
-#include <signal.h>
-
 #include "../base/clock.h"
-
-#define LINGER (SQ_SECOND / 4000) /* see linger() */
-#define MOMENT (SQ_SECOND / 10)   /* the longest that a caller drives */
 
 /* ---- turns ------------------------------------------------------------ */
 
@@ -121,7 +105,6 @@ static bool read_inbox(struct sq_engine *e) {
     pthread_mutex_lock(&e->lock);
   }
   stop = e->stop;
-  atomic_store(&e->asked, false);
   pthread_mutex_unlock(&e->lock);
   return !stop;
 }
@@ -135,43 +118,12 @@ static bool turn(struct sq_engine *e) {
   return true;
 }
 
-/* ---- between turns ---------------------------------------------------- */
-
-/* Until `end` at the latest. */
-static void sleep_on_wire(struct sq_engine *e, int64_t end) {
+/* A wakeup that comes before it ends it at once. */
+static void sleep_on_wire(struct sq_engine *e) {
+  int64_t left = SQ_SECOND * 60;
   if (e->look_for_places) return;
-  if (e->next_wake && e->next_wake < end) end = e->next_wake;
-  int64_t left = end - sq_now();
-  if (left <= 0) return;
-  atomic_store(&e->asleep, true);
-  if (!atomic_load(&e->asked))
-    sq_wire_poll(e->wire, (int)((left + 999999) / 1000000));
-  atomic_store(&e->asleep, false);
-}
-
-/* A script that has its answer asks the next thing at once, and waking a
- * thread on another core takes longer than that: so the end of an operation
- * is followed by a short look for more. */
-static void linger(struct sq_engine *e) {
-  if (!e->ended_one) return;
-  e->ended_one = false;
-  for (int64_t end = sq_now() + LINGER; sq_now() < end; sched_yield())
-    if (atomic_load(&e->asked)) return;
-}
-
-/* With the lock held, by the driver. */
-static bool is_needed(struct sq_engine *e) {
-  return e->stop || atomic_load(&e->asked) || !sq_list_is_empty(&e->live);
-}
-
-/* Until there is something that no caller drives.  A caller may have handed
- * over, and have seen the stop, before this thread comes here first. */
-static void rest(struct sq_engine *e) {
-  pthread_mutex_lock(&e->lock);
-  if (e->driver == SQ_NETWORK_DRIVES && !is_needed(e))
-    e->driver = SQ_NOBODY_DRIVES;
-  while (e->driver != SQ_NETWORK_DRIVES) pthread_cond_wait(&e->work, &e->lock);
-  pthread_mutex_unlock(&e->lock);
+  if (e->next_wake) left = e->next_wake - sq_now();
+  if (left > 0) sq_wire_poll(e->wire, (int)((left + 999999) / 1000000));
 }
 
 /* ---- the network thread ----------------------------------------------- */
@@ -198,14 +150,7 @@ static bool take_turn(struct sq_engine *e) {
 
 void *sq_engine_network_main(void *arg) {
   struct sq_engine *e = arg;
-  rest(e);
-  while (take_turn(e)) {
-    linger(e);
-    if (sq_list_is_empty(&e->live))
-      rest(e);
-    else
-      sleep_on_wire(e, sq_now() + SQ_SECOND * 60);
-  }
+  while (take_turn(e)) sleep_on_wire(e);
   return NULL;
 }
 
@@ -223,69 +168,4 @@ void sq_engine_drain_inbox(struct sq_engine *e) {
     }
     if (asked & ASKED_JOB_DONE) sq_op_unref(op);
   }
-}
-
-/* ---- a caller --------------------------------------------------------- */
-
-/* As in the engine's own threads, no signal comes in: none of a handler's
- * exits finds this thread inside libcurl, and the thread that looks up a name
- * inherits the mask.  A broken connection's SIGPIPE is taken back. */
-static void block_signals(sigset_t *old) {
-  sigset_t all;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, old);
-}
-
-/* Takes a pending SIGPIPE, without waiting for one. */
-static void take_pipe_signal(void) {
-  sigset_t pipe;
-  sigemptyset(&pipe);
-  sigaddset(&pipe, SIGPIPE);
-#if defined(SQ_NO_SIGTIMEDWAIT)
-  sigset_t pending;
-  int number;
-  if (sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE))
-    sigwait(&pipe, &number);
-#else
-  static const struct timespec now = {0, 0};
-  (void)sigtimedwait(&pipe, NULL, &now);
-#endif
-}
-
-static void unblock_signals(const sigset_t *old) {
-  if (!sigismember(old, SIGPIPE)) take_pipe_signal();
-  pthread_sigmask(SIG_SETMASK, old, NULL);
-}
-
-static bool become_caller(struct sq_engine *e) {
-  pthread_mutex_lock(&e->lock);
-  bool mine = e->driver == SQ_CALLER_WILL;
-  if (mine) e->driver = SQ_CALLER_DRIVES;
-  pthread_mutex_unlock(&e->lock);
-  return mine;
-}
-
-static void hand_over(struct sq_engine *e) {
-  pthread_mutex_lock(&e->lock);
-  bool left = is_needed(e);
-  e->driver = left ? SQ_NETWORK_DRIVES : SQ_NOBODY_DRIVES;
-  pthread_mutex_unlock(&e->lock);
-  if (left) pthread_cond_signal(&e->work);
-}
-
-bool sq_engine_drive(struct sq_engine *e) {
-  sigset_t old;
-  if (sq_engine_is_foreign(e) || !become_caller(e)) return false;
-  int64_t end = sq_now() + MOMENT;
-  block_signals(&old);
-  pthread_mutex_lock(&e->step_lock);
-  while (turn(e) && !sq_list_is_empty(&e->live) && sq_now() < end) {
-    pthread_mutex_unlock(&e->step_lock);
-    sleep_on_wire(e, end);
-    pthread_mutex_lock(&e->step_lock);
-  }
-  pthread_mutex_unlock(&e->step_lock);
-  hand_over(e);
-  unblock_signals(&old);
-  return true;
 }

@@ -19,7 +19,6 @@ enum { ZIP_THREADS = 4 };
 
 void sq_engine_unref(struct sq_engine *e) {
   if (atomic_fetch_sub(&e->refs, 1) != 1) return;
-  pthread_cond_destroy(&e->work);
   pthread_mutex_destroy(&e->lock);
   pthread_mutex_destroy(&e->wire_lock);
   pthread_mutex_destroy(&e->step_lock);
@@ -48,7 +47,6 @@ struct sq_engine *sq_engine_new(struct sq_failure *f) {
   e->refs = 1;
   e->owner = sq_process_number();
   pthread_mutex_init(&e->lock, NULL);
-  pthread_cond_init(&e->work, NULL);
   pthread_mutex_init(&e->wire_lock, NULL);
   pthread_mutex_init(&e->step_lock, NULL);
   sq_list_init(&e->inbox);
@@ -93,8 +91,6 @@ void sq_engine_stop(struct sq_engine *e) {
   pthread_mutex_lock(&e->lock);
   bool was_running = e->started && !e->stop;
   e->stop = true;
-  atomic_store(&e->asked, true);
-  if (e->driver != SQ_CALLER_DRIVES) e->driver = SQ_NETWORK_DRIVES;
   pthread_mutex_unlock(&e->lock);
   if (!was_running) return;
   sq_queues_wake_network(e);
@@ -122,20 +118,17 @@ void sq_engine_free(struct sq_engine *e) {
   sq_engine_unref(e);
 }
 
-bool sq_op_submit(struct sq_engine *e, struct sq_op *op, bool drives,
-                  struct sq_failure *f) {
+bool sq_op_submit(struct sq_engine *e, struct sq_op *op, struct sq_failure *f) {
   if (!e->started && !e->stop && !start_threads(e, f)) return false;
   pthread_mutex_lock(&e->lock);
-  bool ok = !e->stop, promised = false;
+  bool ok = !e->stop;
   if (ok) {
     atomic_fetch_add(&e->refs, 1);
     atomic_fetch_add(&op->refs, 1);
     op->engine = e;
-    promised = drives && op->class->brief && e->driver == SQ_NOBODY_DRIVES;
     sq_queues_ask(op, ASKED_START);
-    if (promised) e->driver = SQ_CALLER_WILL;
   }
   pthread_mutex_unlock(&e->lock);
-  if (ok && !promised) sq_queues_wake_network(e);
+  if (ok) sq_queues_wake_network(e);
   return ok || sq_failure_set(f, SQ_CLOSED, "the process is ending");
 }

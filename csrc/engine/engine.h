@@ -52,9 +52,6 @@ int sq_engine_fd(const struct sq_engine *e);
  * sq_engine_take. */
 void sq_engine_hold(struct sq_engine *e, bool held);
 
-/* Whether there is something to take; costs nothing to ask. */
-bool sq_engine_has_news(const struct sq_engine *e);
-
 enum { SQ_EVENT_PROGRESS = 1, SQ_EVENT_DONE = 2 };
 
 struct sq_progress {
@@ -125,15 +122,8 @@ void sq_libraries(char dst[160]);
 /* ---- operations ------------------------------------------------------- */
 
 /* Takes the engine's reference and starts `op`, whose fields are set; false
- * with `f` when the threads cannot be started.  `drives`: the caller has
- * nothing to do but wait for it, and calls sq_engine_drive next. */
-bool sq_op_submit(struct sq_engine *e, struct sq_op *op, bool drives,
-                  struct sq_failure *f);
-
-/* Lends the caller's thread to what it has just submitted, if nothing else is
- * under way, for 0.1 s at most; false when there was nothing to do.  What came
- * of it is to be taken at once: it may not show in the descriptor. */
-bool sq_engine_drive(struct sq_engine *e);
+ * with `f` when the threads cannot be started. */
+bool sq_op_submit(struct sq_engine *e, struct sq_op *op, struct sq_failure *f);
 
 /* Before the operation is submitted: ends it as `timeout` when it is not done
  * within so many seconds, whatever it waits for then; 0: no bound. */

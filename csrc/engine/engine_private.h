@@ -16,14 +16,6 @@
 
 SQ_HIDDEN_BEGIN
 
-/* Who drives; driver.c says when. */
-enum sq_driver {
-  SQ_NOBODY_DRIVES,
-  SQ_NETWORK_DRIVES,
-  SQ_CALLER_WILL,
-  SQ_CALLER_DRIVES
-};
-
 struct sq_engine {
   atomic_int refs;
   unsigned owner;         /* sq_process_number() */
@@ -32,27 +24,23 @@ struct sq_engine {
   pthread_mutex_t lock;
   struct sq_link inbox, outbox;
   bool stop, started;
-  enum sq_driver driver;
-  pthread_cond_t work;          /* the network thread is to drive */
   atomic_bool signalled;        /* the descriptor is readable, or about to be */
   atomic_uint claimed, written; /* signals; not the same: one is on its way */
   unsigned drained;             /* of those written; the caller's */
-  atomic_bool asked;     /* the inbox holds something, or `stop` is set */
-  atomic_bool asleep;    /* who drives must be woken to see it */
-  struct sq_trace *ring; /* made with the first record */
+  struct sq_trace *ring;        /* made with the first record */
   unsigned ring_first, ring_count, ring_dropped;
 
   pthread_mutex_t wire_lock; /* that a wakeup finds the wire, or nothing */
-  pthread_mutex_t step_lock; /* the driver's, but while it sleeps */
+  pthread_mutex_t step_lock; /* the network thread's, but while it sleeps */
   struct sq_link engines;    /* in process.c's list */
   pthread_t thread;
 
-  /* the driver's */
+  /* the network thread's */
   struct sq_wire *wire;
   struct sq_crew *crews[SQ_CREWS];
   struct sq_link live, waiting;
   int64_t next_wake;
-  bool look_for_places, ended_one;
+  bool look_for_places;
   uint64_t random;
 };
 

@@ -3,7 +3,7 @@
  *
  * Each kind of operation (request.c, download.c, zip_op.c, timer.c) is a
  * struct that begins with a struct sq_op, and a struct sq_op_class of steps.
- * Every step runs where the engine is driven (driver.c).  A step that needs a
+ * Every step runs on the network thread (driver.c).  A step that needs a
  * file or a ZIP sends the operation's one job; until `job_done` the fields it
  * works on are the job's, which are never those of struct sq_op but `cancel`.
  * An operation ends by sq_op_finish, once.
@@ -25,7 +25,6 @@ SQ_HIDDEN_BEGIN
 
 struct sq_op_class {
   bool transfers; /* takes one of its profile's places while it runs */
-  bool brief;     /* no step takes long: a caller's thread may do it */
   void (*start)(struct sq_op *op);    /* a place is there */
   void (*wake)(struct sq_op *op);     /* wake_at has come */
   void (*job_done)(struct sq_op *op); /* the job came back */
@@ -57,7 +56,7 @@ struct sq_op {
   bool released; /* the caller will take nothing more */
   bool done;     /* its done event was posted */
 
-  /* the driver's */
+  /* the network thread's */
   struct sq_link live, waiting;
   int64_t wake_at; /* 0: not at all */
   int64_t ends_at; /* 0: when it is done */

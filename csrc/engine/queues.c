@@ -94,7 +94,7 @@ void sq_queues_post(struct sq_op *op, unsigned event) {
   if (!op->released) {
     op->events |= event;
     if (!sq_link_is_in(&op->outbox)) sq_list_append(&e->outbox, &op->outbox);
-    wake = e->driver != SQ_CALLER_DRIVES && claim_signal(e);
+    wake = claim_signal(e);
   }
   pthread_mutex_unlock(&e->lock);
   if (wake) wake_reader(e);
@@ -120,13 +120,6 @@ void sq_engine_take(struct sq_engine *e, sq_take_handler handler,
     handler(context, op, events, &op->progress);
   }
   pthread_mutex_unlock(&e->lock);
-}
-
-/* A signal still on its way would come behind the drain, and leave the
- * descriptor readable for nothing. */
-bool sq_engine_has_news(const struct sq_engine *e) {
-  return atomic_load(&e->signalled) &&
-         atomic_load(&e->written) == atomic_load(&e->claimed);
 }
 
 void sq_engine_hold(struct sq_engine *e, bool held) {
@@ -184,11 +177,8 @@ bool sq_engine_take_trace(struct sq_engine *e, struct sq_trace *out) {
 
 /* ---- down: the inbox -------------------------------------------------- */
 
-/* Behind setting `asked`, and not under `lock`, which the woken thread wants
- * first of all. */
+/* Not under `lock`, which the woken thread wants first of all. */
 void sq_queues_wake_network(struct sq_engine *e) {
-  pthread_cond_signal(&e->work);        /* should it rest */
-  if (!atomic_load(&e->asleep)) return; /* whoever drives looks first */
   pthread_mutex_lock(&e->wire_lock);
   if (e->wire) sq_wire_wakeup(e->wire);
   pthread_mutex_unlock(&e->wire_lock);
@@ -196,9 +186,6 @@ void sq_queues_wake_network(struct sq_engine *e) {
 
 void sq_queues_ask(struct sq_op *op, unsigned what) {
   op->asked |= what;
-  atomic_store(&op->engine->asked, true);
-  if (op->engine->driver != SQ_CALLER_DRIVES)
-    op->engine->driver = SQ_NETWORK_DRIVES;
   if (!sq_link_is_in(&op->inbox))
     sq_list_append(&op->engine->inbox, &op->inbox);
 }

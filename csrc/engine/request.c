@@ -278,17 +278,6 @@ static void destroy(struct sq_op *op) {
 
 static const struct sq_op_class request_class = {
     .transfers = true,
-    .brief = true,
-    .start = start,
-    .wake = wake,
-    .cancel = cancel,
-    .stop = stop,
-    .destroy = destroy,
-};
-
-/* One that sends a file is not brief: it reads the disk. */
-static const struct sq_op_class upload_class = {
-    .transfers = true,
     .start = start,
     .wake = wake,
     .cancel = cancel,
@@ -300,7 +289,7 @@ struct sq_op *sq_request_new(struct sq_profile *p,
                              const struct sq_request_options *options) {
   struct request *r = calloc(1, sizeof *r);
   if (!r) return NULL;
-  sq_op_init(&r->op, options->file ? &upload_class : &request_class, p);
+  sq_op_init(&r->op, &request_class, p);
   r->operation = sq_strdup(options->operation);
   r->method = options->method;
   r->url = sq_strdup(options->url);

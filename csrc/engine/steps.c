@@ -3,8 +3,8 @@
  * to wait for a place or a time, to send a job, to end.
  *
  * Owns nothing: its state lies in the operations and in the engine's lists,
- * and all but the counting and the jobs' ends happens where the engine is
- * driven (driver.c).
+ * and all but the counting and the jobs' ends happens on the network
+ * thread (driver.c).
  */
 #include "engine_private.h"
 
@@ -120,7 +120,6 @@ void sq_op_finish(struct sq_op *op) {
   sq_op_leave_place(op);
   sq_failure_hide(&op->failure,
                   op->profile ? op->profile->options.api_key : NULL);
-  op->engine->ended_one = true;
   sq_queues_post(op, SQ_EVENT_DONE);
   sq_op_unref(op);
 }

@@ -2,7 +2,7 @@
  * transfer.h - one attempt of one HTTP exchange.
  *
  * Whoever started a sq_transfer owns it until sq_transfer_free; all calls are
- * made by whoever drives the engine.  Handlers are called from sq_wire_run
+ * made by the network thread.  Handlers are called from sq_wire_run
  * only; `head` and `body` may not start or free transfers (they run inside
  * libcurl), `end` may.
  */

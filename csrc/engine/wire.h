@@ -1,6 +1,6 @@
 /*
  * wire.h - the engine's one multi handle, with its kept connections: what
- * moves every transfer.  It belongs to whoever drives the engine, who makes
+ * moves every transfer.  It belongs to the network thread, which makes
  * every call here but sq_wire_wakeup.
  */
 #ifndef SQ_WIRE_H

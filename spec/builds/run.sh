@@ -53,5 +53,5 @@ check_hardened
 build libcurl-7.74 gcc \
   "-O2 -g -DOLD_LIBCURL=0x074a00 -include $PWD/spec/builds/libcurl.h"
 build bare gcc \
-  "-O2 -g -DSQ_NO_COND_CLOCK -DSQ_NO_FDATASYNC -DSQ_NO_SIGTIMEDWAIT"
+  "-O2 -g -DSQ_NO_COND_CLOCK -DSQ_NO_FDATASYNC"
 exit $status

@@ -1,11 +1,10 @@
--- A call that blocks may take its turns on the caller's own thread for a
--- moment: what that is not to do to the host. Its signals come as ever, none of
--- the network's comes to it, and what takes longer goes on without it.
+-- A host's signals while a call of ours blocks: they come as ever, its mask
+-- stays as it was, and none of the network's (SIGPIPE) comes to it.
 
 local server = require "spec.support.server"
 local lifetimes = require "spec.support.lifetimes"
 
-describe("a call that its caller drives", function()
+describe("a call that blocks", function()
   local s
 
   before_each(function()
