@@ -13,8 +13,9 @@
 -- `http_base_url`, `http_snapshots_url`; `ca_file`; `key`, `account_id`;
 -- `dir`; `ports` by name; addresses that fail: `self_signed`, `expired`,
 -- `wrong_host`, `old_tls` (TLS 1.1 only), `refused` (nobody listens), `silent`
--- (accepts, never answers), `black_hole` (never accepts; made when first
--- read). The last three are http addresses, `s.silent:gsub("http", "https")`.
+-- (accepts, never answers), `black_hole` (never accepts). The last three are
+-- http addresses, `s.silent:gsub("http", "https")`. `expired` and `black_hole`
+-- are made when first read.
 -- `apps`, `databases`: ids at the start.
 --
 -- configure{…}, until the next reset; `s.null` sets one back to its default:
@@ -243,14 +244,23 @@ local function fill_queue()
   return held, math.tointeger(tonumber(port))
 end
 
+local made_later = {}
+
+function made_later.black_hole(self)
+  local held, port = fill_queue()
+  self.held_queue = held
+  return "http://127.0.0.1:" .. port
+end
+
+function made_later.expired(self)
+  certificates.make_expired(self.dir)
+  return "https://localhost:" .. self.ports.expired
+end
+
 Server.__index = function(self, name)
-  if name == "black_hole" then
-    local held, port = fill_queue()
-    self.held_queue = held
-    self.black_hole = "http://127.0.0.1:" .. port
-    return self.black_hole
-  end
-  return Server[name]
+  if not made_later[name] then return Server[name] end
+  self[name] = made_later[name](self)
+  return self[name]
 end
 
 --- Starts a server of its own. Raises when there is no nginx.
@@ -283,7 +293,7 @@ function server.start(opts)
   self.refused = "http://127.0.0.1:" .. ports.refused
   self.silent = "http://127.0.0.1:" .. ports.silent
   for _, one in ipairs(nginx_conf.listeners) do
-    if one.certificate then
+    if one.certificate and not made_later[one.name] then
       self[one.name] = "https://localhost:" .. ports[one.name]
     end
   end
