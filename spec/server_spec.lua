@@ -132,6 +132,15 @@ describe("the test server", function()
         { code_of(api("GET", "/users/snapshots?scope=x")) })
     end)
 
+    it("makes no snapshot when zip fails, and says so", function()
+      assert(lfs.rmdir(s.dir .. "/store"))
+      local seen = api("POST", "/apps/" .. app .. "/snapshots")
+      assert.same({ 500, "SNAPSHOT_FAILED", "zip failed, see error.log" },
+        { seen.status, seen.json.code, seen.json.message })
+      assert.matches("zip I/O error", read(s.dir .. "/error.log"))
+      assert.same({}, list())
+    end)
+
     it("restores: the folder is as it was", function()
       local dir = s:app_dir(app)
       local made = create("apps", app)

@@ -189,15 +189,21 @@ function state.count_request()
   return true
 end
 
--- Zips a folder with the command; an empty one is an empty archive.
+-- Whether a shell command with these arguments exits with 0; what it prints
+-- goes into error.log. A LuaJIT made with 5.2's manners answers `true`.
+local function succeeds(command, ...)
+  local log, quoted = posix.quote(state.dir .. "/error.log"), {}
+  for i, one in ipairs { ... } do quoted[i] = posix.quote(one) end
+  local status = os.execute(("{ %s; } </dev/null >>%s 2>&1"):format(
+    command:format(unpack(quoted)), log))
+  return status == 0 or status == true
+end
+
+-- Zips a folder with the command; an empty one, which that refuses, is an
+-- empty archive.
 local function zip_folder(dir, file)
-  local command = "cd " .. posix.quote(dir) .. " && exec zip -qrX "
-    .. posix.quote(file) .. " . >/dev/null 2>&1"
-  if os.execute(command) ~= 0 then
-    local out = assert(io.open(file, "wb"))
-    out:write("PK\5\6" .. ("\0"):rep(18))
-    out:close()
-  end
+  return succeeds([[cd %s && if [ -n "$(ls -A)" ]; then zip -qrX %s .; else
+    { printf 'PK\5\6' && head -c 18 /dev/zero; } >%s; fi]], dir, file, file)
 end
 
 --- Puts a file among a resource's snapshots, newest first.
@@ -237,7 +243,10 @@ end
 local function make_snapshot(resource)
   local version = state.random_version()
   local file = state.dir .. "/store/" .. version .. ".zip"
-  zip_folder(resource.dir, file)
+  if not zip_folder(resource.dir, file) then
+    os.remove(file)
+    return nil, { 500, "SNAPSHOT_FAILED", "zip failed, see error.log" }
+  end
   return state.place(resource, { file = file, version = version })
 end
 
@@ -392,10 +401,8 @@ end
 function state.unpack(file, dir)
   local fresh = state.dir .. "/tmp/" .. random_name(8)
   lfs.mkdir(fresh)
-  local result = os.execute("exec unzip -qqo " .. posix.quote(file) .. " -d "
-    .. posix.quote(fresh) .. " >/dev/null 2>&1 </dev/null")
   -- unzip calls an archive without entries an error (1)
-  if result ~= 0 and result ~= 256 then
+  if not succeeds("unzip -qqo %s -d %s || [ $? = 1 ]", file, fresh) then
     posix.remove_tree(fresh)
     return false
   end
