@@ -24,6 +24,36 @@ local function fingerprint(dir)
   return run("cd '" .. dir .. "' && find . -type f -exec cksum {} + | sort")
 end
 
+-- Nothing of `before` is missing in the archive, nothing else is in it, and
+-- all has its size.
+local function compare_sizes(zip, before)
+  local sizes, files = {}, 0
+  for bytes, name in before:gmatch "%d+ (%d+) %./([^\n]+)" do
+    sizes[name] = math.tointeger(bytes)
+  end
+  for name, entry in zip:entries() do
+    if not entry.directory then
+      assert(sizes[name] == entry.bytes, name .. " is not as it went in")
+      sizes[name], files = nil, files + 1
+    end
+  end
+  assert(not next(sizes), tostring(next(sizes)) .. " is not in the archive")
+  return files
+end
+
+-- How many bytes the files have, each the same as in the folder.
+local function compare_bytes(zip, folder)
+  local total = 0
+  for name, entry in zip:entries() do
+    if not entry.directory then
+      local file <close> = assert(io.open(folder .. "/" .. name, "rb"))
+      assert(zip:read(name) == file:read "a", name .. " is not as it went in")
+      total = total + entry.bytes
+    end
+  end
+  return total
+end
+
 local function step(title, work)
   io.write(bold, title, plain, "\n")
   local start = socket.gettime()
@@ -81,15 +111,15 @@ step("3. download it", function()
     end,
   })
   io.write "\r"
-  return ("%d bytes, synced, every CRC checked, renamed to\n      %s")
-    :format(zip.bytes, zip.path:match "[^/]+$")
+  assert(zip.bytes == info.bytes)
+  return ("%d bytes, %d files, synced, every CRC checked, renamed to\n      %s")
+    :format(zip.bytes, compare_sizes(zip, before), zip.path:match "[^/]+$")
 end)
 
 step("4. check it once more, and look inside", function()
   assert(zip:test())
-  local unpacked = 0
-  for _, entry in zip:entries() do unpacked = unpacked + entry.bytes end
-  return ("%d entries, %d bytes unpacked"):format(#zip, unpacked)
+  return ("%d entries, %d bytes unpacked: the same as the application's")
+    :format(#zip, compare_bytes(zip, live))
 end)
 
 step("5. lose the application's data", function()
