@@ -177,6 +177,56 @@ describe("squaresnap", function()
     end
   end)
 
+  describe("takes the addresses", function()
+    local env
+    before_each(function()
+      env = { SQUARE_API_KEY = s.key, SQUARECLOUD_BASE_URL = s.http_base_url,
+        SQUARECLOUD_SNAPSHOTS_URL = s.http_snapshots_url }
+    end)
+
+    local function run(...) return command.run(nil, { ... }, { env = env }) end
+
+    it("from SQUARECLOUD_BASE_URL and SQUARECLOUD_SNAPSHOTS_URL", function()
+      local dir <close> = helpers.tmpdir()
+      s:add_snapshot { app = app, bytes = downloads.archive(8) }
+      local result = run("download", app, "-q", "-o", dir.path)
+      assert.equal(0, result.code, result.err)
+      assert.equal(1, #s:requests { path = "/v2/apps/" .. app })
+      assert.equal(1, #s:requests { path = "/applications/" })
+      assert.equal("POST " .. s.http_base_url .. "/apps/x/snapshots\n",
+        run("create", "-n", "x").out)
+    end)
+
+    it("from options first, and of variables only those with a text",
+      function()
+        env.SQUARECLOUD_BASE_URL = s.refused
+        env.SQUARECLOUD_SNAPSHOTS_URL = ""
+        assert.equal(0, run("--base-url=" .. s.http_base_url, "list").code)
+        env.SQUARECLOUD_BASE_URL = ""
+        assert.equal("POST https://api.squarecloud.app/v2/apps/x/snapshots\n",
+          run("create", "-n", "x").out)
+      end)
+
+    it("and names the variable whose address is wrong", function()
+      for name in pairs { SQUARECLOUD_BASE_URL = 1,
+        SQUARECLOUD_SNAPSHOTS_URL = 1 } do
+        local good = env[name]
+        for _, bad in ipairs { "http://example.com", "nonsense", "http://",
+          "https://user:SECRET@example.com", "https://a\nb" } do
+          env[name] = bad
+          local result = run "list"
+          assert.equal(2, result.code, result.err)
+          assert.matches("^squaresnap: " .. name .. " [^\n]+\n$", result.err)
+          assert.is_nil(result.err:find("SECRET", 1, true))
+        end
+        env[name] = good
+      end
+      s:fault { fault = "respond", status = 200, body = "[]",
+        type = "application/json", match = { path = "/v2" } }
+      assert.matches("is SQUARECLOUD_BASE_URL right%?", run("list").err)
+    end)
+  end)
+
   describe("finds the key", function()
     local dir
     before_each(function() dir = helpers.tmpdir() end)

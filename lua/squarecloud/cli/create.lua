@@ -10,8 +10,8 @@ local wire = require "squarecloud.cli.wire"
 local PACE = 5           -- seconds between two, as the platform's limit is
 local PATIENCE = 30 * 60 -- what a snapshot that is to be downloaded may take
 
--- Waits until the platform takes the next one. Another address (--base-url)
--- has limits of its own: there a refusal is waited out, not foreseen.
+-- Waits until the platform takes the next one. Another address has limits
+-- of its own: there a refusal is waited out, not foreseen.
 local function pace(session, last)
   if not last or session.options.base_url then return end
   local left = PACE - (os.time() - last)

@@ -129,8 +129,8 @@ function HINTS.tls()
 end
 
 function HINTS.protocol(_, about)
-  return (about.base_url and "is --base-url right? With" or "with")
-    .. " --verbose more is told"
+  return (about.base_url and "is " .. about.base_url .. " right? With"
+    or "with") .. " --verbose more is told"
 end
 
 function HINTS.bad_request(err, about)
@@ -157,8 +157,8 @@ end
 
 --- One line: what failed, why, what to do next.
 -- @param about id, database, command, transfer (a part was kept), again (what
--- goes on with it, if not the same command), key_source, base_url, utc,
--- next_free_at (function)
+-- goes on with it, if not the same command), key_source, base_url (what gave
+-- another one), utc, next_free_at (function)
 function failures.line(err, about)
   local hint, text = hint_of(err, about), tostring(err)
   -- a mirror's advice is for Lua

@@ -310,10 +310,12 @@ local function add_globals(main)
     convert = whole("--retries", 0, 1000),
     description = "Attempts after the first (default 3)." }
   main:option "--base-url" { argname = "U", convert = not_empty "--base-url",
-    description = "The API's address." }
+    description = "The API's address. Otherwise SQUARECLOUD_BASE_URL, or the "
+      .. "platform's." }
   main:option "--snapshots-url" { argname = "U",
     convert = not_empty "--snapshots-url",
-    description = "The store's address." }
+    description = "The store's address. Otherwise SQUARECLOUD_SNAPSHOTS_URL, "
+      .. "or the platform's." }
 end
 
 --- The whole command line as an argparse parser.

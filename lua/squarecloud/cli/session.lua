@@ -12,10 +12,32 @@ Session.__index = Session
 -- Raised to end the command with a line and an exit code.
 local Refusal = { __tostring = function(self) return self.message end }
 
+-- The variables that stand for options which are not given.
+local VARIABLES = { base_url = "SQUARECLOUD_BASE_URL",
+  snapshots_url = "SQUARECLOUD_SNAPSHOTS_URL" }
+
+-- Where each address comes from, as a message names it.
+local function read_addresses(options)
+  local sources = {}
+  for name, variable in pairs(VARIABLES) do
+    local value = os.getenv(variable)
+    if not options[name] and value and value ~= "" then
+      options[name], sources[name] = value, variable
+    end
+  end
+  return sources
+end
+
 function session.new(options)
   session.current = setmetatable({ options = options,
+    sources = read_addresses(options),
     console = console.new(options) }, Session)
   return session.current
+end
+
+-- An option of the library's by the name it was given under.
+local function given_name(self, name)
+  return self.sources[name] or "--" .. name:gsub("_", "-")
 end
 
 --- What an interruption now means to whoever reads its message; `what` is
@@ -81,7 +103,7 @@ function Session:client()
   if not ok then
     session.refuse((tostring(made):gsub("^.-Client: ", "")
       :gsub("option '([%w_]+)'", function(name)
-        return "--" .. name:gsub("_", "-")
+        return given_name(self, name)
       end)))
   end
   self.made = made
@@ -115,7 +137,8 @@ end
 function Session:report(err, about)
   about = about or {}
   about.command, about.utc = self.options.command, self.options.utc
-  about.key_source, about.base_url = self.key_source, self.options.base_url
+  about.key_source = self.key_source
+  about.base_url = self.options.base_url and given_name(self, "base_url")
   if about.database == nil and about.id then
     about.database = self.options.database or false
   end
