@@ -40,7 +40,7 @@ deps:
 
 demo:
 	@sh spec/support/deps.sh demo
-	@$(MAKE) -s all && $(RUN) $(LUA) spec/demo.lua
+	@$(MAKE) -s -j2 all && $(RUN) $(LUA) spec/demo.lua
 
 check: all $(PROBES)
 	@$(BUSTED) $(SPECS)

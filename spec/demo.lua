@@ -103,14 +103,10 @@ step("2. list the application's snapshots", function()
 end)
 
 step("3. download it", function()
-  zip = assert(info:download {
-    path = dir .. "/backups",
-    progress = function(done, total, rate)
-      io.write(("\r  %3.0f %%  %.1f MiB/s "):format(
-        100 * done / total, rate / 2 ^ 20))
-    end,
-  })
-  io.write "\r"
+  local bars <close> = square.progress.new {}
+  local bar = bars:add "download"
+  zip = assert(info:download { path = dir .. "/backups", progress = function(...) bar(...) end })
+  bar:finish()
   assert(zip.bytes == info.bytes)
   return ("%d bytes, %d files, synced, every CRC checked, renamed to\n      %s")
     :format(zip.bytes, compare_sizes(zip, before), zip.path:match "[^/]+$")

@@ -113,14 +113,14 @@ clean() {
 trap clean EXIT
 trap 'exit 1' HUP INT TERM # dash runs the EXIT trap only when told to exit
 
-apt() { # apt ARGUMENT...: a dot for each step, its words only when it fails
+apt() { # apt ARGUMENT...: a dot for each step; when it fails, its first reason
   { $as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "$@" </dev/null 2>&1 ||
     echo "apt-get failed"; } | tee "$log" |
     awk '/^(Get|Unpacking|Setting up)/ { printf "."; fflush(); n++ }
       END { if (n) print "" }'
   if tail -n 1 "$log" | grep -q '^apt-get failed$'; then
-    grep '^[EW]:' "$log" >&2 || cat "$log" >&2
-    fail "apt-get could not install them"
+    reason=$(sed -n 's/^E: //p' "$log" | head -n 1)
+    fail "apt-get could not install them: ${reason:-$(cat "$log")}"
   fi
 }
 
