@@ -105,7 +105,10 @@ end)
 step("3. download it", function()
   local bars <close> = square.progress.new {}
   local bar = bars:add "download"
-  zip = assert(info:download { path = dir .. "/backups", progress = function(...) bar(...) end })
+  zip = assert(info:download {
+    path = dir .. "/backups",
+    progress = function(...) bar(...) end,
+  })
   bar:finish()
   assert(zip.bytes == info.bytes)
   return ("%d bytes, %d files, synced, every CRC checked, renamed to\n      %s")
