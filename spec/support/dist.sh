@@ -1,28 +1,38 @@
 #!/bin/sh
-# make dist: squarecloud-<version>.tar.gz, what is committed; then that it
-# builds, installs and does the main job from the unpacked tree.
+# make dist: the source rock, squarecloud-<version>-1.src.rock: what is
+# committed, as an archive, and the rockspec that names it.
 # $1: the folder for it, emptied first.
 set -eu
+fail() {
+  printf 'dist: %s\n' "$*" >&2
+  exit 1
+}
+
 cd "$(dirname "$0")/../.."
+missing=""
+for tool in git luarocks zip; do
+  command -v $tool >/dev/null || missing="$missing $tool"
+done
+[ -z "$missing" ] || fail "please install:$missing"
+why=$(git rev-parse HEAD 2>&1) ||
+  fail "this is no git checkout with a commit ($(echo "$why" | head -n 1))"
+
 version=$(sed -n 's/^#define SQ_VERSION "\(.*\)"/\1/p' csrc/config.h)
 name=squarecloud-$version
 rm -rf "$1"
-mkdir -p "$1/unpacked"
+mkdir -p "$1"
 dir=$(cd "$1" && pwd)
 
-git diff --quiet HEAD || echo "dist: what is not committed is left out" >&2
+[ -z "$(git status --porcelain)" ] ||
+  echo "dist: what is not committed is left out" >&2
 git archive --format=tar --prefix="$name/" HEAD | gzip -9n >"$dir/$name.tar.gz"
+git show "HEAD:rockspec/$name-1.rockspec" >"$dir/$name-1.rockspec"
 
-unset MAKEFLAGS MFLAGS MAKELEVEL LUA_PATH LUA_CPATH LUA_INIT 2>/dev/null || true
-gzip -dc "$dir/$name.tar.gz" | tar xf - -C "$dir/unpacked"
-cd "$dir/unpacked/$name"
-make -s install DESTDIR="$dir/installed" PREFIX=/usr >"$dir/log" 2>&1 ||
-  { cat "$dir/log"; exit 1; }
-share=$dir/installed/usr/share/lua/5.4
-LUA_PATH="$share/?.lua;$share/?/init.lua;;"
-LUA_CPATH="$dir/installed/usr/lib/lua/5.4/?.so;;"
-export LUA_PATH LUA_CPATH
-rm -rf build lua # nothing is taken from there
-lua5.4 spec/demo.lua
-"$dir/installed/usr/bin/squaresnap" --version
-echo "dist: $dir/$name.tar.gz"
+# a source rock is a ZIP of the two; `luarocks pack` would take the archive from
+# an address only, and there is none
+cd "$dir"
+zip -qX "$name-1.src.rock" "$name-1.rockspec" "$name.tar.gz"
+luarocks --lua-version=5.4 unpack "$name-1.src.rock" >log 2>&1 ||
+  fail "luarocks cannot read it: $(cat log)"
+rm -rf log "$name-1"
+echo "$dir/$name-1.src.rock"

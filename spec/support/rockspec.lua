@@ -1,10 +1,16 @@
---- The rockspec beside what lies in csrc/ and lua/: reads it, says what its
--- lists should be, and writes them anew when run:
+--- The two rockspecs: that of a checkout, which is edited by hand except for
+-- its lists of files, and that of the release, the same text with a version and
+-- an archive's name.  Writes the lists and the release's rockspec when run:
 --   lua5.4 spec/support/rockspec.lua
 
 local lfs = require "lfs"
 
 local rockspec = { path = "rockspec/squarecloud-scm-1.rockspec" }
+
+local function read(path)
+  local file <close> = assert(io.open(path))
+  return file:read "a"
+end
 
 local function walk(dir, add)
   for name in lfs.dir(dir) do
@@ -57,10 +63,19 @@ function rockspec.load(path)
   return fields
 end
 
---- The rockspec's text with the lists as they should be.
+--- The version, from the one place that says it.
+function rockspec.version()
+  return (read("csrc/config.h"):match '#define SQ_VERSION "([^"]*)"')
+end
+
+--- The path of the release's rockspec.
+function rockspec.released_path()
+  return ("rockspec/squarecloud-%s-1.rockspec"):format(rockspec.version())
+end
+
+--- The text of a checkout's rockspec with the lists as they should be.
 function rockspec.text()
-  local file <close> = assert(io.open(rockspec.path))
-  local text = file:read "a"
+  local text = read(rockspec.path)
   local names, modules, sources, commands = {}, {}, {}, {}
   local paths = rockspec.modules()
   for name in pairs(paths) do names[#names + 1] = name end
@@ -84,10 +99,24 @@ function rockspec.text()
     .. table.concat(sources) .. tail
 end
 
+--- The text of the release's rockspec.  `make dist` puts it into the source
+-- rock, together with the archive that it names.
+function rockspec.released_text()
+  local version = rockspec.version()
+  local text, count = rockspec.text()
+    :gsub('version = "scm%-1"', ('version = "%s-1"'):format(version), 1)
+    :gsub("  url = [^\n]*\n", ('  url = "squarecloud-%s.tar.gz",\n')
+      :format(version), 1)
+  assert(count == 1)
+  return text
+end
+
 if arg and arg[0] and arg[0]:find "rockspec%.lua$" then
-  local text = rockspec.text()
-  local file <close> = assert(io.open(rockspec.path, "w"))
-  assert(file:write(text))
+  for path, text in pairs { [rockspec.path] = rockspec.text(),
+    [rockspec.released_path()] = rockspec.released_text() } do
+    local file <close> = assert(io.open(path, "w"))
+    assert(file:write(text))
+  end
 end
 
 return rockspec
