@@ -43,6 +43,7 @@ build = {
     ["squarecloud.cli.key"] = "lua/squarecloud/cli/key.lua",
     ["squarecloud.cli.list"] = "lua/squarecloud/cli/list.lua",
     ["squarecloud.cli.mirrors"] = "lua/squarecloud/cli/mirrors.lua",
+    ["squarecloud.cli.missing"] = "lua/squarecloud/cli/missing.lua",
     ["squarecloud.cli.parser"] = "lua/squarecloud/cli/parser.lua",
     ["squarecloud.cli.prune"] = "lua/squarecloud/cli/prune.lua",
     ["squarecloud.cli.quota"] = "lua/squarecloud/cli/quota.lua",

@@ -103,8 +103,14 @@ local function explain(err)
     say(require("squarecloud.cli.console").show(err.message))
     return err.code
   end
-  say("this is a bug: ", type(err) == "table" and err.message or tostring(err),
-    "\n", type(err) == "table" and err.traceback or "")
+  local message = type(err) == "table" and err.message or tostring(err)
+  local missing = require("squarecloud.cli.missing").line(message)
+  if missing then
+    say(require("squarecloud.cli.console").show(missing))
+  else
+    say("this is a bug: ", message, "\n",
+      type(err) == "table" and err.traceback or "")
+  end
   return 1
 end
 
