@@ -47,7 +47,7 @@ describe("squaresnap", function()
 
     it("is run by Lua 5.4, named in its first line", function()
       local file = package.searchpath("squarecloud.cli", package.path)
-      local script = file:gsub("squarecloud/cli%.lua$", "bin/squaresnap")
+      local script = file:gsub("cli%.lua$", "bin/squaresnap")
       assert.equal("#!/usr/bin/env lua5.4",
         helpers.read_file(script):match "^[^\n]*")
       assert.equal("rwxr-xr-x", lfs.attributes(script, "permissions"))
