@@ -42,7 +42,6 @@ for_server() {
   need nginx command_is nginx
   need libnginx-mod-http-lua has_nginx_lua
   need openssl openssl version
-  need zip zip -v
   need unzip unzip -v
 }
 for_demo() {
@@ -54,6 +53,7 @@ for_try() {
   need lua-argparse lua_has argparse
 }
 for_dist() {
+  need zip zip -v
   need git git --version
   need luarocks luarocks --version
 }
