@@ -85,7 +85,6 @@ struct sq_profile_options {
   int concurrency; /* transfers under way at once */
   size_t max_response_bytes;
   uint64_t listener; /* named in its trace records; 0: nobody listens */
-  uint64_t id;       /* given by sq_profile_new; never twice */
 };
 
 /* A copy of the options with one reference; null when memory is short. */

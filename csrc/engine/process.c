@@ -11,8 +11,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "../base/clock.h"
 #include "transfer.h"
@@ -33,32 +31,11 @@ static struct {
 
 /* ---- who we are ------------------------------------------------------- */
 
-/* A number in a page that the kernel empties in the child of every fork, be it
- * one that runs no handlers: to look costs nothing, and getpid is a system
- * call.  Null where there is no such page. */
-static atomic_uint *number;
-static atomic_uint numbers; /* given so far, by our forebears too */
+/* How many forks lie between this process and the first: what has another
+ * number is a forebear's.  (getpid would be a system call at every use.) */
+static unsigned number = 1;
 
-static void make_page(void) {
-#if defined(MADV_WIPEONFORK)
-  size_t size = (size_t)sysconf(_SC_PAGESIZE);
-  void *page = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return;
-  if (madvise(page, size, MADV_WIPEONFORK) == 0)
-    number = page;
-  else
-    munmap(page, size);
-#endif
-}
-
-unsigned sq_process_number(void) {
-  if (!number) return (unsigned)getpid();
-  unsigned mine = atomic_load(number);
-  if (mine) return mine;
-  unsigned fresh = atomic_fetch_add(&numbers, 1) + 1;
-  return atomic_compare_exchange_strong(number, &mine, fresh) ? fresh : mine;
-}
+unsigned sq_process_number(void) { return number; }
 
 /* ---- its end, its forks ----------------------------------------------- */
 
@@ -103,6 +80,7 @@ static void in_parent(void) {
 
 /* All engines are foreign, and none is known any more. */
 static void in_child(void) {
+  number++;
   pthread_mutex_init(&process.lock, NULL);
   sq_cond_init(&process.fewer);
   sq_list_init(&process.list);
@@ -115,7 +93,6 @@ static void in_child(void) {
 static void set_up(void) {
   sq_list_init(&process.list);
   sq_cond_init(&process.fewer);
-  make_page();
   sq_wire_prepare();
   if (atexit(at_exit) != 0) process.over = true;
   pthread_atfork(before_fork, in_parent, in_child);

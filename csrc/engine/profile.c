@@ -25,13 +25,11 @@ static const char *copy(const char *s, bool *short_of_memory) {
 }
 
 struct sq_profile *sq_profile_new(const struct sq_profile_options *options) {
-  static atomic_uint_fast64_t made;
   struct sq_profile *p = calloc(1, sizeof *p);
   bool failed = false;
   if (!p) return NULL;
   p->refs = 1;
   p->options = *options;
-  p->options.id = atomic_fetch_add(&made, 1) + 1;
   p->trace = options->listener != 0;
   p->options.api_key = copy(options->api_key, &failed);
   p->options.ca_file = copy(options->ca_file, &failed);

@@ -92,7 +92,6 @@ static void explain(struct sq_transfer *t, CURLcode rc, struct sq_failure *f) {
 
 void sq_transfer_end(struct sq_transfer *t, CURLcode rc) {
   struct sq_failure f;
-  t->ended_well = rc == CURLE_OK;
   explain(t, rc, &f);
   t->handlers.end(t->context, &f);
 }
@@ -212,9 +211,8 @@ struct sq_transfer *sq_transfer_new(struct sq_wire *w,
   t->active_at = sq_now();
   t->loopback_only = sq_address_is_http(options->url);
   sq_head_clear(&t->head);
-  t->setting = sq_transfer_setting(t, options);
-  bool is_set = sq_wire_take_handle(w, t);
-  if (!t->easy || !sq_transfer_set(t, options, is_set)) goto no_memory;
+  t->easy = curl_easy_init();
+  if (!t->easy || !sq_transfer_set(t, options)) goto no_memory;
   set_callbacks(t);
   if (!sq_wire_add(w, t)) goto no_memory;
   return t;
@@ -227,7 +225,7 @@ no_memory:
 void sq_transfer_free(struct sq_transfer *t) {
   if (!t) return;
   sq_wire_remove(t->wire, t);
-  if (t->easy) sq_wire_give_handle(t->wire, t);
+  curl_easy_cleanup(t->easy);
   curl_mime_free(t->form);
   sq_transfer_free_headers(t->headers);
   free(t);

@@ -118,7 +118,6 @@ static void set_tls(struct sq_transfer *t, const struct sq_profile_options *p) {
   }
 }
 
-/* The same for every GET of the API with a profile: see sq_transfer_setting. */
 static void set_common(struct sq_transfer *t,
                        const struct sq_transfer_options *o) {
   CURL *c = t->easy;
@@ -136,12 +135,6 @@ static void set_common(struct sq_transfer *t,
   set_protocols(t);
   set_proxy(t, p);
   set_tls(t, p);
-}
-
-uint64_t sq_transfer_setting(const struct sq_transfer *t,
-                             const struct sq_transfer_options *o) {
-  bool kept = o->api && strcmp(o->method, "GET") == 0;
-  return kept ? o->profile->id * 2 + t->loopback_only : 0;
 }
 
 /* Without a function to go back by, libcurl cannot send it a second time. */
@@ -191,13 +184,10 @@ static bool set_method(struct sq_transfer *t,
 
 /* ---- all of it -------------------------------------------------------- */
 
-bool sq_transfer_set(struct sq_transfer *t, const struct sq_transfer_options *o,
-                     bool is_set) {
+bool sq_transfer_set(struct sq_transfer *t,
+                     const struct sq_transfer_options *o) {
   set_text(t, CURLOPT_URL, o->url);
   set_long(t->easy, CURLOPT_TIMEOUT_MS, milliseconds(o->timeout));
-  if (!is_set) {
-    set_common(t, o);
-    if (!set_headers(t, o) || !set_method(t, o)) return false;
-  }
-  return !t->no_memory;
+  set_common(t, o);
+  return set_headers(t, o) && set_method(t, o) && !t->no_memory;
 }

@@ -19,9 +19,7 @@ SQ_HIDDEN_BEGIN
 struct sq_transfer {
   struct sq_wire *wire;
   CURL *easy;
-  uint64_t setting; /* what set_common sets, told apart; 0: not to be kept */
-  bool moving;      /* the multi handle has it */
-  bool ended_well;
+  bool moving; /* the multi handle has it */
   struct curl_slist *headers;
   curl_mime *form; /* of a file that is sent; else null */
   struct sq_handlers handlers;
@@ -39,16 +37,10 @@ struct sq_transfer {
 
 /* ---- transfer_options.c ---- */
 
-/* What the easy handle is set to but for what is the transfer's own, as a
- * number; 0 when no other exchange is set the same. */
-uint64_t sq_transfer_setting(const struct sq_transfer *t,
-                             const struct sq_transfer_options *o);
-
-/* Sets the easy handle for the exchange, but for its callbacks: all of it, or,
- * where it `is_set` as the setting says, what is the transfer's own.  False
- * without memory. */
-bool sq_transfer_set(struct sq_transfer *t, const struct sq_transfer_options *o,
-                     bool is_set);
+/* Sets the easy handle for the exchange, but for its callbacks.  False without
+ * memory. */
+bool sq_transfer_set(struct sq_transfer *t,
+                     const struct sq_transfer_options *o);
 
 /* Frees a header list, and wipes the key that may be in it. */
 void sq_transfer_free_headers(struct curl_slist *headers);
@@ -62,14 +54,6 @@ size_t sq_transfer_on_read(char *dst, size_t one, size_t n, void *transfer);
 void sq_transfer_end(struct sq_transfer *t, CURLcode rc);
 
 /* ---- wire.c ---- */
-
-/* Gives `t` an easy handle, null without memory; true when it is set already,
- * as t->setting says. */
-bool sq_wire_take_handle(struct sq_wire *w, struct sq_transfer *t);
-
-/* Takes the handle back, and with it, where the next exchange can use them,
- * its headers. */
-void sq_wire_give_handle(struct sq_wire *w, struct sq_transfer *t);
 
 bool sq_wire_add(struct sq_wire *w, struct sq_transfer *t);
 void sq_wire_remove(struct sq_wire *w, struct sq_transfer *t);

@@ -1,13 +1,5 @@
 /*
- * wire.c - libcurl's set-up, the multi handle, and the easy handles that wait
- * for their next exchange.
- *
- * A few easy handles are kept after a read of the API, set as they are and with
- * their headers: the next read by the same profile then sets little more than
- * its url.  None is reset to serve otherwise: where memory is short, libcurl's
- * reset leaves defaults out and cannot say so, and what is sent then stands
- * still.  A transfer owns its handle from sq_wire_take_handle to
- * sq_wire_give_handle, the wire before and after.
+ * wire.c - libcurl's set-up, and the multi handle.
  */
 #include "wire.h"
 
@@ -15,20 +7,10 @@
 
 #include "transfer_private.h"
 
-enum { CONNECTIONS_KEPT = 64, HANDLES_KEPT = 8 };
-
-/* An easy handle that waits for its next exchange, as the last one with this
- * setting left it. */
-struct idle {
-  CURL *easy;
-  uint64_t setting;
-  struct curl_slist *headers; /* that go with the setting */
-};
+enum { CONNECTIONS_KEPT = 64 };
 
 struct sq_wire {
   CURLM *multi;
-  struct idle idle[HANDLES_KEPT];
-  int idle_count;
 };
 
 /* ---- set-up ----------------------------------------------------------- */
@@ -66,13 +48,7 @@ struct sq_wire *sq_wire_new(void) {
   return w;
 }
 
-static void drop_idle(struct idle *idle) {
-  curl_easy_cleanup(idle->easy);
-  sq_transfer_free_headers(idle->headers);
-}
-
 void sq_wire_free(struct sq_wire *w) {
-  while (w->idle_count > 0) drop_idle(&w->idle[--w->idle_count]);
   curl_multi_cleanup(w->multi);
   free(w);
 }
@@ -106,38 +82,4 @@ void sq_wire_run(struct sq_wire *w) {
     sq_wire_remove(w, t);
     sq_transfer_end(t, rc);
   }
-}
-
-/* ---- easy handles ----------------------------------------------------- */
-
-bool sq_wire_take_handle(struct sq_wire *w, struct sq_transfer *t) {
-  int i = w->idle_count - 1;
-  while (i >= 0 && w->idle[i].setting != t->setting) i--;
-  if (i < 0) {
-    t->easy = curl_easy_init();
-    return false;
-  }
-  t->easy = w->idle[i].easy;
-  t->headers = w->idle[i].headers;
-  w->idle[i] = w->idle[--w->idle_count];
-  return true;
-}
-
-/* A handle has the number of its last system error, which would be taken for
- * the next exchange's. */
-void sq_wire_give_handle(struct sq_wire *w, struct sq_transfer *t) {
-  long os_errno = 0;
-  curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
-  if (!t->ended_well || !t->setting || os_errno != 0) {
-    curl_easy_cleanup(t->easy);
-    return;
-  }
-  if (w->idle_count == HANDLES_KEPT) { /* perhaps of a client that is gone */
-    drop_idle(&w->idle[0]);
-    w->idle_count--;
-    for (int i = 0; i < w->idle_count; i++) w->idle[i] = w->idle[i + 1];
-  }
-  curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, NULL); /* the transfer's */
-  w->idle[w->idle_count++] = (struct idle){t->easy, t->setting, t->headers};
-  t->headers = NULL;
 }
