@@ -203,7 +203,7 @@ describe("squaresnap", function()
     local process = command.terminal(s, { "prune", "--keep-last=1", "--dir",
       dir .. "/m" })
     downloads.wait(function()
-      return process.shown():find("[y/N]", 1, true)
+      return process.shown():find("[y/N] ", 1, true)
     end, "the question")
     local pids, parents = {}, {}
     local pipe = assert(io.popen("ps -ww -eo "

@@ -274,7 +274,7 @@ describe("squaresnap", function()
         local process = command.terminal(s, { "prune", "--keep-last=2",
           "--dir", dir .. "/m" })
         downloads.wait(function()
-          return process.shown():find("Remove these 2 files, 16.4 KiB? [y/N]",
+          return process.shown():find("Remove these 2 files, 16.4 KiB? [y/N] ",
             1, true)
         end, "the question")
         assert.matches("_v4%.zip\r\n", process.shown())

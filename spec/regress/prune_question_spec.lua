@@ -20,7 +20,7 @@ describe("a prune whose question waits", function()
     local process = command.terminal(nil, { "prune", "--keep-last=2", "--dir",
       dir }, { columns = 200 })
     downloads.wait(function()
-      return process.shown():find("Remove these 2 files", 1, true)
+      return process.shown():find("[y/N] ", 1, true)
     end, "the question")
     put("v0", 0) -- now the rules drop v2, too
     process.type "y\n"
