@@ -12,13 +12,16 @@ local server = require "spec.support.server"
 local read, shell = curl_command.read, curl_command.shell
 
 describe("the test server", function()
-  local s, work, app, store_path
+  local s, work, archive, app, store_path
 
   setup(function()
     s = server.start()
     work = os.tmpname()
     os.remove(work)
     assert(lfs.mkdir(work))
+    archive = work .. "/one.zip"
+    assert.equal(0, (shell(("cd %s && zip -q %s a.txt"):format(
+      quote(s:app_dir(s.apps[3])), quote(archive)))))
   end)
 
   teardown(function()
@@ -156,15 +159,109 @@ describe("the test server", function()
       assert.equal("directory", lfs.attributes(dir .. "/logs", "mode"))
     end)
 
-    it("restores a database under both of its names", function()
-      local id = s.databases[1]
-      local version = version_of(create("databases", id))
-      for _, name in ipairs { id, id .. "_postgres" } do
-        assert.equal(200, restore("databases", id,
-          restore_body(name, version)).status)
+    it("restores a database under both names, into any of its engine",
+      function()
+        local id, other = s.databases[1], ("d"):rep(32)
+        s:add_database { id = other, type = "postgres" }
+        local body
+        for _, name in ipairs { id, id .. "_postgres" } do
+          body = restore_body(name, version_of(s:add_snapshot {
+            database = id, path = archive }))
+          assert.equal(200, restore("databases", id, body).status)
+        end
+        assert.equal(200, restore("databases", other, body).status)
+        assert.equal("a\n", read(s:database_dir(other) .. "/a.txt"))
+        assert.same({ 400, "SNAPSHOT_DATABASE_MISMATCH" },
+          { code_of(restore("databases", s.databases[2], body)) })
+      end)
+
+    it("creates a database, shows and deletes it", function()
+      local made = api("POST", "/databases", nil, "-d", cjson.encode {
+        name = "mine", memory = 512, type = "mongo", version = "7" })
+        .json.response
+      assert.truthy(made.connection_url:find(made.password, 1, true))
+      local seen = api("GET", "/databases/" .. made.id)
+      assert.is_nil(seen.body:find(made.password, 1, true))
+      local one = seen.json.response
+      assert.same({ "mine", 512, "mongo", s.account_id },
+        { one.name, one.ram, one.type, one.owner })
+      assert.is_true(api("GET", "/databases/" .. made.id .. "/status")
+        .json.response.running)
+      assert.equal(200, api("DELETE", "/databases/" .. made.id).status)
+      assert.same({ 404, "DATABASE_NOT_FOUND" },
+        { code_of(api("GET", "/databases/" .. made.id)) })
+      assert.same({ 400, "MISSING_PARAMETERS" },
+        { code_of(api("POST", "/databases", nil, "-d", '{"name":"x"}')) })
+    end)
+
+    it("stops, starts and restarts", function()
+      s:configure { boot_ms = 60000 }
+      local function status()
+        local one = api("GET", "/apps/" .. app .. "/status").json.response
+        assert.equal(one.status == "running", one.running)
+        local brief = api("GET", "/apps/status").json.response[1]
+        assert.same({ app, one.running, one.running },
+          { brief.id, brief.running, brief.cpu ~= nil })
+        return one.status
       end
-      assert.same({ 400, "SNAPSHOT_DATABASE_MISMATCH" }, { code_of(
-        restore("databases", id, restore_body(s.databases[2], version))) })
+      assert.equal("running", status())
+      for _, case in ipairs { { "start", "running" }, { "stop", "exited" },
+        { "start", "starting" }, { "restart", "restarting" } } do
+        local seen = api("POST", ("/apps/%s/%s"):format(app, case[1]))
+        assert.equal('{"status":"success"}', seen.body)
+        assert.equal(case[2], status())
+      end
+      s:configure { boot_ms = s.null }
+      s:act({ app = app }, "restart")
+      assert.equal("running", status())
+    end)
+
+    it("commits a ZIP and a plain file, and keeps what is there", function()
+      local dir = s:app_dir(app)
+      local function commit(file, query)
+        return api("POST", ("/apps/%s/commit%s"):format(app, query or ""), nil,
+          "-F", "file=" .. file)
+      end
+      assert.equal('{"status":"success"}', commit("@" .. archive).body)
+      assert.equal("a\n", read(dir .. "/a.txt"))
+      assert.equal(30000, #read(dir .. "/data/avatar.bin"))
+      assert.equal(200, commit("@" .. archive .. ";filename=x.txt",
+        "?path=new/one").status)
+      assert.equal(read(archive), read(dir .. "/new/one/x.txt"))
+      for file, code in pairs {
+        ["text;filename=x.zip"] = "INVALID_FILE",
+        ["text;filename=a/b"] = "INVALID_FILENAME",
+        text = "INVALID_FILENAME" } do
+        assert.same({ 400, code }, { code_of(commit(file)) })
+      end
+      assert.same({ 400, "INVALID_PATH" },
+        { code_of(commit("@" .. archive, "?path=a/../..")) })
+      s:configure { limits = { commit_ms = 60000 } }
+      assert.same({ 429, "KEEP_CALM" }, { code_of(commit("@" .. archive)) })
+      s:configure { upload_limit = #read(archive) - 1, limits = {} }
+      assert.same({ 413, "PAYLOAD_TOO_LARGE" },
+        { code_of(commit("@" .. archive)) })
+    end)
+
+    it("knows workspaces: the applications are their owner's", function()
+      s:add_workspace { name = "ours", owner = "0a" .. s.account_id,
+        group = "view", applications = { { id = "theirs", ram = 512 } } }
+      local one = api("GET", "/workspaces").json.response[1]
+      assert.same({ "ours", "0a" .. s.account_id, "theirs", "view" },
+        { one.name, one.owner, one.applications[1].id, one.members[2].group })
+      local made = create("apps", "theirs")
+      assert.truthy(made.url:find("/applications/0a" .. s.account_id
+        .. "/theirs.zip?", 1, true))
+      assert.equal(200, curl(made.url).status)
+      local listed = list "/apps/theirs/snapshots"
+      local function get(account)
+        return curl(("%s/applications/%s/theirs.zip?%s"):format(s.http,
+          account, listed[1].key)).status
+      end
+      assert.same({ 200, 403 }, { get("0a" .. s.account_id),
+        get(s.account_id) })
+      assert.equal(3, #api("GET", "/users/me").json.response.applications)
+      assert.same({}, list "/users/snapshots")
     end)
 
     it("refuses what is not there or not right", function()
@@ -196,7 +293,7 @@ describe("the test server", function()
         quote(s:app_dir(app)), quote(path)))))
       local made = api("POST", "/apps", nil, "-F",
         "file=@" .. path .. ";type=application/zip").json.response
-      assert.equal("melody-bot", made.name)
+      assert.same({ "melody-bot", "lua" }, { made.name, made.language.name })
       assert.equal('print "hello"\n', read(s:app_dir(made.id) .. "/main.lua"))
       assert.is_true(api("GET", "/apps/" .. made.id .. "/status")
         .json.response.running)
@@ -262,7 +359,12 @@ describe("the test server", function()
       assert.equal(0, #list())
       create("apps", app)
       assert.equal(0, #list())
-      s:configure { listing_cache_ms = s.null }
+      s:configure { cache_cleared = true }
+      create("apps", app)
+      assert.equal(2, #list())
+      s:configure { listing_cache_ms = s.null, cache_cleared = s.null }
+      s:remove_snapshots { app = app }
+      create("apps", app)
       assert.equal(1, #list())
       s:listing(app, "not { json", 203)
       local seen = api("GET", "/apps/" .. app .. "/snapshots")

@@ -307,11 +307,11 @@ describe("a process that rehearses", function()
     assert.equal(0, #s:requests(DELETE))
   end)
 
-  it("uploads 100 MB in constant memory", function()
+  it("uploads as much as the platform takes in constant memory", function()
     local why_not = tool.cannot "the memory used"
     if why_not then return pending(why_not) end
     local source = s.dir .. "/large.zip"
-    downloads.write_large(source, 100)
+    downloads.write_large(source, 95) -- 99.6 MB: it takes 100
     s:add_snapshot { app = s.apps[2], path = source, version_id = "large" }
     local out, err, code = child.run(SCRIPT .. [[
       local function peak()

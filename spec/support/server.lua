@@ -19,16 +19,18 @@
 -- `apps`, `databases`: ids at the start.
 --
 -- configure{…}, until the next reset; `s.null` sets one back to its default:
---   limits = { create_account_ms, create_resource_ms, restore_ms (one in so
---     many), daily, daily_window_ms (429 DAILY_SNAPSHOTS_LIMIT_REACHED),
---     requests, requests_window_ms, requests_code, retry_after (true: the
---     header with the seconds left; a value: as it is; absent: none) }
+--   limits = { create_account_ms, create_resource_ms, restore_ms, commit_ms
+--     (one in so many), daily, daily_window_ms (429
+--     DAILY_SNAPSHOTS_LIMIT_REACHED), requests, requests_window_ms,
+--     requests_code, retry_after (true: the header with the seconds left; a
+--     value: as it is; absent: none) }
 --   plan ("free": listing an account is 402), expires_in (s, of addresses),
 --   processing_ms (creating answers 202, the snapshot comes that much later),
 --   boot ("runs"; "never"; "crashes", after it ran; "fails", without that),
---     boot_ms (how long an uploaded application takes to that),
+--     boot_ms (how long what was uploaded, created or started takes to that),
 --   create_ms, restore_ms (how long they take; meanwhile 409), latency_ms,
---   listing_cache_ms, limit_rate (bytes/s and connection; store and files),
+--   listing_cache_ms (0: none), cache_cleared = true (by each new snapshot),
+--   upload_limit (bytes), limit_rate (bytes/s and connection; store, files),
 --   record = false (requests are not kept: for benches),
 --   snapshots_url (where a created snapshot's url points)
 
@@ -419,6 +421,19 @@ end
 function Server:add_database(spec)
   spec.kind = "databases"
   call(self, "add_resource", { spec = spec })
+end
+
+--- Adds a workspace: { id, name, owner (an account's id), group (the key's
+-- account's, "admin"), applications = { as add_app, … } }. Its applications
+-- are the owner's: the key may manage them, its account does not list them.
+function Server:add_workspace(spec)
+  call(self, "add_workspace", { spec = spec })
+end
+
+--- Does "stop", "start" or "restart" to { app = id } or { database = id }.
+function Server:act(resource, what)
+  call(self, "act",
+    { app = resource.app, database = resource.database, what = what })
 end
 
 --- Puts a file at a plain address, ranges served; returns the address over

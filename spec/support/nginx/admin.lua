@@ -69,7 +69,6 @@ function ops.add_snapshot(given)
     version = version or nil, key = given.key, expires = given.expires,
     etag = given.etag, modified_text = given.modified_text,
     modified_ms = modified })
-  state.cached = {}
   return { path = state.path_of(entry), key = state.key_of(entry),
     name = entry.name, version_id = entry.version, etag = entry.etag,
     size = entry.size }
@@ -77,11 +76,18 @@ end
 
 function ops.remove_snapshots(given)
   resource_of(given).snapshots = {}
-  state.cached = {}
 end
 
 function ops.add_resource(given)
   state.add_resource(given.spec)
+end
+
+function ops.add_workspace(given)
+  state.add_workspace(given.spec)
+end
+
+function ops.act(given)
+  state.act(resource_of(given), given.what)
 end
 
 function ops.begin_restore(given)

@@ -4,8 +4,10 @@
 
 local cjson = require "cjson"
 local answers = require "answers"
+local payloads = require "payloads"
 local signature = require "signature"
 local state = require "state"
+local uploads = require "uploads"
 
 local json = signature.json
 
@@ -116,116 +118,58 @@ local function status(kind)
   return function(_, parameters)
     local resource, err = state.find(kind, parameters.id)
     if not resource then return refuse(err) end
-    local word = state.status_of(resource)
-    local runs = word == "running"
-    return answers.success(json {
-      running = runs, status = word,
-      cpu = "0.1%", ram = "42MB", storage = "1MB",
-      network = { total = "0KB", now = "0KB" }, requests = 0,
-      uptime = runs and 1700000000000 or nil })
+    return answers.success(payloads.status(resource))
   end
 end
 
-local function application_json(app)
-  return json { id = app.id, name = app.name, desc = "", ram = app.ram,
-    lang = "lua", language = "lua", cluster = "test-1" }
+-- An answer that is always a success: `shape` gives its JSON text.
+local function always(shape)
+  return function() return answers.success(shape()) end
 end
 
 local function application(_, parameters)
   local app, err = state.find("applications", parameters.id)
   if not app then return refuse(err) end
-  return answers.success(application_json(app))
+  return answers.success(payloads.application(app))
 end
 
-local function me()
-  local apps, databases, used = {}, {}, 0
-  for i, app in ipairs(state.applications) do
-    apps[i], used = application_json(app), used + app.ram
-  end
-  for i, database in ipairs(state.databases) do
-    databases[i] = json { id = database.id, name = database.name,
-      ram = database.ram, type = database.type, cluster = "test-1" }
-    used = used + database.ram
-  end
-  local user = json { id = state.account, name = "tester",
-    email = "tester@example.com", locale = "en",
-    plan = { name = state.config.plan, duration = 4102444800000,
-      memory = { limit = 4096, available = 4096 - used, used = used } } }
-  return answers.success(('{"user":%s,"applications":[%s],"databases":[%s]}')
-    :format(user, table.concat(apps, ","), table.concat(databases, ",")))
+local function database(_, parameters)
+  local found, err = state.find("databases", parameters.id)
+  if not found then return refuse(err) end
+  return answers.success(payloads.database(found))
 end
 
-local PIECE = 1024 * 1024
-local TAIL = 4096
-
--- Where the bytes of a multipart body's field `file` lie in it: the first and
--- the last one's position; nil when it has none. In a large body the field is
--- the last one, near the end of which the boundary comes again.
-local function find_file(req, read, size)
-  local kind = req.headers["content-type"] or ""
-  local boundary = kind:match("^multipart/form%-data;.*boundary=\"?([^\";]+)")
-  if not boundary then return nil end
-  local head, mark = "\r\n" .. read(0, PIECE), "\r\n--" .. boundary
-  local _, at = head:find(mark, 1, true)
-  while at do
-    local head_start, head_end = head:find("\r\n\r\n", at + 1, true)
-    if not head_start then return nil end
-    local is_file = head:sub(at, head_start):find('[; ]name="?file"?[;\r]?')
-    local stop = head:find(mark, head_end + 1, true)
-    if is_file and stop then return head_end - 2, stop - 4 end
-    if is_file then
-      local from = math.max(head_end - 2, size - TAIL)
-      stop = read(from, TAIL):find(mark, 1, true)
-      return stop and head_end - 2, stop and from + stop - 2
-    end
-    at = stop and stop + #mark - 1
-  end
-end
-
--- Copies the field `file` to a file; false when there is none.
-local function save_file(req, path)
-  local source = req.body_file and assert(io.open(req.body_file, "rb"))
-  local function read(at, count)
-    if not source then return req.body:sub(at + 1, at + count) end
-    source:seek("set", at)
-    return source:read(count) or ""
-  end
-  local first, last = find_file(req, read, req.record.body_bytes)
-  local target = first and assert(io.open(path, "wb"))
-  for at = first or 1, last or 0, PIECE do
-    target:write(read(at, math.min(PIECE, last - at + 1)))
-  end
-  if target then target:close() end
-  if source then source:close() end
-  return first ~= nil
-end
-
-local function upload(req)
-  local id = state.random_version():gsub("-", "")
-  local path = state.dir .. "/uploads/" .. id .. ".zip"
-  if not save_file(req, path) then
+local function create_database(req)
+  local body, bad = json_body(req)
+  if not body then return refuse(bad) end
+  if type(body.name) ~= "string" or type(body.memory) ~= "number"
+    or type(body.type) ~= "string" or type(body.version) ~= "string" then
     return refuse { 400, "MISSING_PARAMETERS" }
   end
-  local app = state.add_resource {
-    kind = "applications", id = id, files = {}, ram = 256 }
-  if not state.unpack(path, app.dir) then
-    state.remove_resource("applications", id)
-    return refuse { 400, "INVALID_FILE" }
-  end
-  state.begin_boot(app)
-  local config = io.open(app.dir .. "/squarecloud.app")
-  if config then
-    app.name = config:read("*a"):match("DISPLAY_NAME=([^\r\n]+)") or app.name
-    config:close()
-  end
-  return answers.success(application_json(app))
+  local made = state.add_resource { kind = "databases",
+    id = state.random_id(), name = body.name, ram = body.memory,
+    type = body.type, suffix = true }
+  state.begin_boot(made)
+  return answers.success(payloads.created_database(made, state.random_id()))
 end
 
-local function delete(_, parameters)
-  local app, err = state.find("applications", parameters.id)
-  if not app then return refuse(err) end
-  state.remove_resource("applications", parameters.id)
-  return answers.success()
+local function delete(kind)
+  return function(_, parameters)
+    local resource, err = state.find(kind, parameters.id)
+    if not resource then return refuse(err) end
+    state.remove_resource(kind, parameters.id)
+    return answers.success()
+  end
+end
+
+-- Starting, stopping and restarting an application: shown by its status.
+local function action(what)
+  return function(_, parameters)
+    local app, err = state.find("applications", parameters.id)
+    if not app then return refuse(err) end
+    state.act(app, what)
+    return answers.success()
+  end
 end
 
 local function stored(kind)
@@ -239,8 +183,9 @@ local function stored(kind)
     if not ok then return answers.store_failure(code, reason, words) end
     local name = parameters.file:match("^(.*)%.zip$")
     local entry, missing
-    if parameters.account == state.account and name then
-      entry, missing = state.stored(kind, name, req.args.versionId)
+    if name then
+      entry, missing = state.stored(kind, parameters.account, name,
+        req.args.versionId)
     end
     local answer = entry and answers.file(entry.file, "application/zip",
       entry.etag, entry.modified / 1000)
@@ -279,11 +224,20 @@ local API = {
   { "GET", "/v2/users/snapshots", list_all },
   { "POST", "/v2/apps/:id/snapshots/restore", restore "applications" },
   { "POST", "/v2/databases/:id/snapshots/restore", restore "databases" },
-  { "GET", "/v2/users/me", me },
-  { "POST", "/v2/apps", upload },
+  { "GET", "/v2/users/me", always(payloads.me) },
+  { "GET", "/v2/workspaces", always(payloads.workspaces) },
+  { "POST", "/v2/apps", uploads.create },
+  { "GET", "/v2/apps/status", always(payloads.statuses) },
   { "GET", "/v2/apps/:id", application },
-  { "DELETE", "/v2/apps/:id", delete },
+  { "DELETE", "/v2/apps/:id", delete "applications" },
+  { "POST", "/v2/apps/:id/commit", uploads.commit },
+  { "POST", "/v2/apps/:id/start", action "start" },
+  { "POST", "/v2/apps/:id/stop", action "stop" },
+  { "POST", "/v2/apps/:id/restart", action "restart" },
   { "GET", "/v2/apps/:id/status", status "applications" },
+  { "POST", "/v2/databases", create_database },
+  { "GET", "/v2/databases/:id", database },
+  { "DELETE", "/v2/databases/:id", delete "databases" },
   { "GET", "/v2/databases/:id/status", status "databases" },
 }
 

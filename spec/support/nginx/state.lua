@@ -14,13 +14,15 @@ local state = { generation = 0 }
 local DEFAULTS = {
   limits = {},            -- see the head of server.lua
   plan = "standard",
-  expires_in = 7 * 86400, -- seconds that a download address holds
+  expires_in = 30 * 86400, -- seconds that a download address holds
   processing_ms = nil,    -- creating answers 202; the snapshot comes later
   create_ms = 0,          -- creating takes this long to answer
   boot = "runs",          -- what becomes of an upload
   boot_ms = 0,            -- how long that takes
   restore_ms = 0,         -- a restore takes this long to settle
+  upload_limit = 100 * 1024 * 1024, -- bytes of a file: more is a 413
   listing_cache_ms = 0,   -- a listing stays as it was for so long
+  cache_cleared = false,  -- a new snapshot's end drops what is cached
   latency_ms = 0,         -- before every answer
   limit_rate = 0,         -- bytes per second and connection, store and files
   record = true,          -- requests are kept
@@ -57,12 +59,13 @@ local function folder_of(id)
 end
 
 --- Adds an application or database with its files.
--- @param spec kind, id, name, ram, type, suffix (its snapshots are named
--- `<id>_<type>`), files
+-- @param spec kind, id, name, owner (an account's id), ram, type, suffix (its
+-- snapshots are named `<id>_<type>`), files
 function state.add_resource(spec)
   local resource = {
     kind = spec.kind, id = spec.id, name = spec.name or spec.id,
-    ram = spec.ram or 256, type = spec.type, snapshots = {},
+    owner = spec.owner or state.account, ram = spec.ram or 256,
+    type = spec.type, snapshots = {},
     dir = state.dir .. "/live/" .. spec.kind .. "/" .. folder_of(spec.id),
   }
   resource.snapshot_name = spec.suffix
@@ -83,6 +86,34 @@ function state.remove_resource(kind, id)
   end
 end
 
+--- Adds a workspace of `owner`, in which the key's account is too: what is in
+-- it belongs to the owner.
+-- @param spec id, name, owner, group (the account's), applications (as
+-- add_resource takes them)
+function state.add_workspace(spec)
+  local owner = spec.owner or state.account
+  local workspace = { id = spec.id or random_name(16), owner = owner,
+    name = spec.name or "workspace", applications = {},
+    members = { { id = owner, group = "owner" } } }
+  if owner ~= state.account then
+    workspace.members[2] = { id = state.account, group = spec.group or "admin" }
+  end
+  for i, app in ipairs(spec.applications or {}) do
+    app.kind, app.owner = "applications", owner
+    workspace.applications[i] = state.add_resource(app)
+  end
+  table.insert(state.workspaces, workspace)
+end
+
+--- The account's own applications or databases.
+function state.own(kind)
+  local list = {}
+  for _, resource in ipairs(state[kind]) do
+    if resource.owner == state.account then list[#list + 1] = resource end
+  end
+  return list
+end
+
 --- Back to the start: files, snapshots, settings. What belongs to the time
 -- before (timers, stalled requests) sees that `generation` has changed.
 function state.reset()
@@ -91,6 +122,7 @@ function state.reset()
   state.config = {}
   for name, value in pairs(DEFAULTS) do state.config[name] = value end
   state.listings, state.cached, state.taken = {}, {}, {}
+  state.workspaces = {}
   for _, name in ipairs { "store", "files", "tmp", "uploads" } do
     posix.write_tree(state.dir .. "/" .. name, {})
   end
@@ -189,9 +221,17 @@ function state.count_request()
   return true
 end
 
--- Whether a shell command with these arguments exits with 0; what it prints
+--- Refuses a commit too soon after another; limits.commit_ms.
+function state.count_commit()
+  local left = too_soon("commit", state.config.limits.commit_ms)
+  if left then return nil, keep_calm("KEEP_CALM", left) end
+  take("commit")
+  return true
+end
+
+--- Whether a shell command with these arguments exits with 0; what it prints
 -- goes into error.log. A LuaJIT made with 5.2's manners answers `true`.
-local function succeeds(command, ...)
+function state.succeeds(command, ...)
   local log, quoted = posix.quote(state.dir .. "/error.log"), {}
   for i, one in ipairs { ... } do quoted[i] = posix.quote(one) end
   local status = os.execute(("{ %s; } </dev/null >>%s 2>&1"):format(
@@ -202,7 +242,8 @@ end
 -- Zips a folder with the command; an empty one, which that refuses, is an
 -- empty archive.
 local function zip_folder(dir, file)
-  return succeeds([[cd %s && if [ -n "$(ls -A)" ]; then zip -qrX %s .; else
+  return state.succeeds([[cd %s &&
+    if [ -n "$(ls -A)" ]; then zip -qrX %s .; else
     { printf 'PK\5\6' && head -c 18 /dev/zero; } >%s; fi]], dir, file, file)
 end
 
@@ -221,7 +262,12 @@ function state.place(resource, spec)
   local list, at = resource.snapshots, 1
   while list[at] and list[at].modified > entry.modified do at = at + 1 end
   table.insert(list, at, entry)
+  if state.config.cache_cleared then state.cached = {} end
   return entry
+end
+
+function state.random_id()
+  return random_name(16)
 end
 
 function state.random_version()
@@ -236,7 +282,7 @@ end
 
 --- The store's path of a snapshot, as it stands in an address.
 function state.path_of(entry)
-  return "/" .. entry.kind .. "/" .. state.account .. "/"
+  return "/" .. entry.kind .. "/" .. entry.resource.owner .. "/"
     .. signature.escape(entry.name) .. ".zip"
 end
 
@@ -290,7 +336,9 @@ local function cached(name, make)
   local parts = {}
   for i, entry in ipairs(make()) do parts[i] = entry_json(entry) end
   local text = "[" .. table.concat(parts, ",") .. "]"
-  state.cached[name] = { at = state.now_ms(), text = text }
+  if period > 0 then
+    state.cached[name] = { at = state.now_ms(), text = text }
+  end
   return text
 end
 
@@ -307,7 +355,7 @@ function state.list_all(kind)
   end
   return cached(kind, function()
     local all = {}
-    for _, resource in ipairs(state[kind]) do
+    for _, resource in ipairs(state.own(kind)) do
       for _, entry in ipairs(resource.snapshots) do all[#all + 1] = entry end
     end
     return all
@@ -316,11 +364,11 @@ end
 
 --- The snapshot at a path of the store; without a version the newest one
 -- that has none, else the newest.
-function state.stored(kind, name, version)
+function state.stored(kind, account, name, version)
   local newest, known
   for _, resource in ipairs(state[kind] or {}) do
     for _, entry in ipairs(resource.snapshots) do
-      if entry.name == name then
+      if entry.name == name and resource.owner == account then
         known = true
         if version and entry.version == version then return entry end
         if not version and not entry.version then return entry end
@@ -341,39 +389,48 @@ function state.is_restoring(resource)
   return (resource.restoring_until or 0) > state.now_ms()
 end
 
---- An uploaded application starts; what becomes of it is config.boot.
-function state.begin_boot(resource)
+--- A resource starts; what becomes of it is config.boot.
+-- @param word its status meanwhile ("starting")
+function state.begin_boot(resource, word)
+  resource.stopped, resource.boot_word = nil, word
   resource.boots_until = state.now_ms() + state.config.boot_ms
 end
 
---- What the platform says an application is doing.
+--- "start", "stop" or "restart".
+function state.act(resource, what)
+  if what == "stop" then
+    resource.stopped = true
+  elseif what == "restart" then
+    state.begin_boot(resource, "restarting")
+  elseif resource.stopped then
+    state.begin_boot(resource)
+  end
+end
+
+--- What the platform says an application or database is doing.
 function state.status_of(resource)
   local how, boots = state.config.boot, resource.boots_until
   if state.is_restoring(resource) then return "restoring" end
+  if resource.stopped then return "exited" end
   if not boots or how == "runs" and boots <= state.now_ms() then
     return "running"
   elseif how == "crashes" then
     return boots <= state.now_ms() and "exited" or "running"
   end
-  return how == "fails" and "exited" or "starting"
+  return how == "fails" and "exited" or resource.boot_word or "starting"
 end
 
--- The snapshot a restore names: by the resource's id or the snapshot's own
--- name, and its version. Second result: the id is another database's.
+-- The snapshot a restore names, by the id of what it was made of or its own
+-- name, and its version; a database's may be another database's.
 local function find_version(resource, snapshot_id, version)
-  for _, entry in ipairs(resource.snapshots) do
-    if entry.version == version
-      and (snapshot_id == resource.id or snapshot_id == entry.name) then
-      return entry
-    end
-  end
-  if resource.kind ~= "databases" or snapshot_id == resource.id
-    or snapshot_id == resource.snapshot_name then
-    return nil
-  end
-  for _, other in ipairs(state.databases) do
-    if snapshot_id == other.id or snapshot_id == other.snapshot_name then
-      return nil, true
+  local among = resource.kind == "databases" and state.databases
+    or { resource }
+  for _, one in ipairs(among) do
+    for _, entry in ipairs(one.snapshots) do
+      if entry.version == version
+        and (snapshot_id == one.id or snapshot_id == entry.name) then
+        return entry
+      end
     end
   end
 end
@@ -385,9 +442,11 @@ function state.restore(resource, snapshot_id, version)
   end
   local left = too_soon("restore", state.config.limits.restore_ms)
   if left then return nil, keep_calm("KEEP_CALM", left) end
-  local entry, elsewhere = find_version(resource, snapshot_id, version)
-  if elsewhere then return nil, { 400, "SNAPSHOT_DATABASE_MISMATCH" } end
+  local entry = find_version(resource, snapshot_id, version)
   if not entry then return nil, { 404, "SNAPSHOT_NOT_FOUND" } end
+  if entry.resource.type ~= resource.type then
+    return nil, { 400, "SNAPSHOT_DATABASE_MISMATCH" }
+  end
   take("restore")
   if not state.unpack(entry.file, resource.dir) then
     return nil, { 500, "SNAPSHOT_RESTORE_FAILED" }
@@ -402,7 +461,7 @@ function state.unpack(file, dir)
   local fresh = state.dir .. "/tmp/" .. random_name(8)
   lfs.mkdir(fresh)
   -- unzip calls an archive without entries an error (1)
-  if not succeeds("unzip -qqo %s -d %s || [ $? = 1 ]", file, fresh) then
+  if not state.succeeds("unzip -qqo %s -d %s || [ $? = 1 ]", file, fresh) then
     posix.remove_tree(fresh)
     return false
   end
