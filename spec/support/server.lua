@@ -38,6 +38,7 @@ local cjson = require("cjson").new()
 local lfs = require "lfs"
 local socket = require "socket"
 local certificates = require "spec.support.certificates"
+local listeners = require "spec.support.listeners"
 local nginx_conf = require "spec.support.nginx_conf"
 local quote = require("spec.support.quote").shell
 
@@ -103,24 +104,6 @@ local function find_nginx()
   return nginx
 end
 
-local function has_ipv6()
-  local probe = socket.tcp6 and socket.tcp6()
-  local bound = probe and probe:bind("::1", 0)
-  if probe then probe:close() end
-  return bound ~= nil
-end
-
--- Free ports, one per name: all are held at once, so none comes twice.
-local function free_ports(names)
-  local held, ports = {}, {}
-  for i, name in ipairs(names) do
-    held[i] = assert(socket.bind("127.0.0.1", 0))
-    ports[name] = math.tointeger(tonumber((select(2, held[i]:getsockname()))))
-  end
-  for _, one in ipairs(held) do one:close() end
-  return ports
-end
-
 local function request(port, body, seconds)
   local connection = socket.tcp()
   connection:settimeout(seconds or ANSWER_SECONDS)
@@ -174,8 +157,8 @@ local function launch(self)
   local found = find_nginx()
   local names = { "admin", "refused" }
   for _, one in ipairs(nginx_conf.listeners) do names[#names + 1] = one.name end
-  self.ports = free_ports(names)
-  local dir, ipv6 = self.dir, has_ipv6()
+  self.ports = listeners.free_ports(names)
+  local dir, ipv6 = self.dir, listeners.has_ipv6()
   write_file(dir .. "/nginx.conf", nginx_conf.text {
     dir = dir, lua_dir = here .. "/nginx", modules = found.modules,
     ports = self.ports, ipv6 = ipv6 })
@@ -226,30 +209,10 @@ local function begin(self)
   error(why, 0)
 end
 
-local function accept_never()
-  local listener = assert(socket.bind("127.0.0.1", 0, 64))
-  local _, port = listener:getsockname()
-  return listener, math.tointeger(tonumber(port))
-end
-
--- A listener whose queue is full: further connections hang in the handshake.
-local function fill_queue()
-  local listener = assert(socket.bind("127.0.0.1", 0, 0))
-  local _, port = listener:getsockname()
-  local held = { listener }
-  for _ = 1, 4 do
-    local one = socket.tcp()
-    one:settimeout(0)
-    one:connect("127.0.0.1", tonumber(port))
-    held[#held + 1] = one
-  end
-  return held, math.tointeger(tonumber(port))
-end
-
 local made_later = {}
 
 function made_later.black_hole(self)
-  local held, port = fill_queue()
+  local held, port = listeners.black_hole()
   self.held_queue = held
   return "http://127.0.0.1:" .. port
 end
@@ -290,7 +253,7 @@ function server.start(opts)
     error("the test server did not start: " .. tostring(why), 2)
   end
   local ports = self.ports
-  self.held_silent, ports.silent = accept_never()
+  self.held_silent, ports.silent = listeners.silent()
   self.http = "http://127.0.0.1:" .. ports.http
   self.refused = "http://127.0.0.1:" .. ports.refused
   self.silent = "http://127.0.0.1:" .. ports.silent
