@@ -95,7 +95,7 @@ local sync, unzip = "sync -d " .. quote(file), "unzip -tqq " .. quote(file)
 
 local function peer()
   s:add_snapshot { app = s.apps[1], path = big }
-  return peer_command(s, modules, "spec/bench/peer.cjs", file)
+  return peer_command(s, modules, "spec/bench/peer.cjs", file, s.apps[1])
 end
 
 -------------------------------------------------------------------- measuring
