@@ -5,12 +5,20 @@
 
 #include <stdlib.h>
 
+#include "../base/clock.h"
 #include "transfer_private.h"
 
 enum { CONNECTIONS_KEPT = 64 };
 
+/* From 8.9 on, libcurl gives a peer two seconds to answer TLS's goodbye before
+ * it closes a connection that it will not keep.  Up to 8.21 it sets no timer
+ * for that, and an idle host would hold the connection for as long as the peer
+ * says nothing: so it is driven once more when they are over. */
+#define GOODBYE (SQ_SECOND * 21 / 10)
+
 struct sq_wire {
   CURLM *multi;
+  int64_t goodbye_ends; /* the last one's; 0 when there is none to wait for */
 };
 
 /* ---- set-up ----------------------------------------------------------- */
@@ -56,6 +64,10 @@ void sq_wire_free(struct sq_wire *w) {
 void sq_wire_wakeup(struct sq_wire *w) { curl_multi_wakeup(w->multi); }
 
 void sq_wire_poll(struct sq_wire *w, int milliseconds) {
+  if (w->goodbye_ends) {
+    int64_t left = (w->goodbye_ends - sq_now()) / 1000000 + 1;
+    if (left < milliseconds) milliseconds = left > 0 ? (int)left : 0;
+  }
   curl_multi_poll(w->multi, NULL, 0, milliseconds, NULL);
 }
 
@@ -72,6 +84,7 @@ void sq_wire_remove(struct sq_wire *w, struct sq_transfer *t) {
 void sq_wire_run(struct sq_wire *w) {
   int running, queued;
   CURLMsg *m;
+  if (w->goodbye_ends && w->goodbye_ends <= sq_now()) w->goodbye_ends = 0;
   curl_multi_perform(w->multi, &running);
   while ((m = curl_multi_info_read(w->multi, &queued))) {
     /* copied first: the message dies with the handle's removal */
@@ -80,6 +93,7 @@ void sq_wire_run(struct sq_wire *w) {
     if (m->msg != CURLMSG_DONE) continue;
     curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
     sq_wire_remove(w, t);
+    w->goodbye_ends = sq_now() + GOODBYE;
     sq_transfer_end(t, rc);
   }
 }

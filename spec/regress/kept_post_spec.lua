@@ -3,9 +3,11 @@
 -- GET was sent on a dead one ("Send failure: Broken pipe", then tried again).
 
 local lfs = require "lfs"
+local socket = require "socket"
 local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
+local tasks = require "spec.support.tasks"
 
 -- How many connections to `port` this process has open, dead ones included.
 local function open_to(port)
@@ -49,4 +51,36 @@ describe("a connection that a POST made", function()
         seen)
     end)
   end
+
+  -- libcurl 8.10 to 8.21 waits for the peer's goodbye under TLS, and forgets
+  -- to look at the clock while it does.
+  it("is closed where the peer never answers the goodbye", function()
+    local s <close> = server.start()
+    local listener = assert(socket.bind("127.0.0.1", 0))
+    local _, port = listener:getsockname()
+    local client <close> = helpers.client(s,
+      { base_url = ("https://127.0.0.1:%s/v2"):format(port), retries = 0 })
+    local task = client:spawn(client.snapshot, client, s.apps[1])
+    listener:settimeout(0)
+    local near = tasks.step_until(client,
+      function() return listener:accept() end)
+    local far = assert(socket.connect("127.0.0.1", s.ports.https1))
+    local function pass_on(from, to)
+      from:settimeout(0)
+      local all, _, part = from:receive(2 ^ 20)
+      to:send(all or part)
+    end
+    local has_asked
+    tasks.step_until(client, function()
+      -- a goodbye comes after the request, and goes nowhere
+      has_asked = has_asked or #s:requests() == 1
+      if not has_asked then pass_on(near, far) end
+      pass_on(far, near)
+      return task.status ~= "running"
+    end)
+    assert(task:wait(0))
+    downloads.wait(function() return open_to(tonumber(port)) == 0 end,
+      "the end of the POST's connection")
+    for _, one in ipairs { listener, near, far } do one:close() end
+  end)
 end)
