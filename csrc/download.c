@@ -34,7 +34,7 @@ static const char *read_path(const struct sq_options *o) {
   else if (n == 0)
     sq_options_error(o, "option 'path' is empty");
   else if (strlen(path) != n)
-    sq_options_error(o, "option 'path' holds a NUL");
+    sq_options_error(o, "option 'path' contains a NUL");
   return sq_push_absolute(o->L, path);
 }
 

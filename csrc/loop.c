@@ -22,7 +22,8 @@ static int m_spawn(lua_State *L) {
 
 static struct sq_state *check_outside(lua_State *L, const char *method) {
   struct sq_client *c = sq_client_check(L, 1);
-  if (c->state->current) luaL_error(L, "%s: not inside a task", method);
+  if (c->state->current)
+    luaL_error(L, "%s: cannot be called inside a task", method);
   return c->state;
 }
 
@@ -51,7 +52,7 @@ static int m_step(lua_State *L) {
   struct sq_state *s = check_outside(L, "step");
   double seconds = read_seconds(L, "step", luaL_optnumber(L, 2, 0));
   lua_Integer most = luaL_optinteger(L, 3, STEP_EVENTS);
-  if (most < 1) return luaL_error(L, "step: at least one event is handled");
+  if (most < 1) return luaL_error(L, "step: events must be at least 1");
   if (most > STEP_EVENTS_MAX) most = STEP_EVENTS_MAX;
   int64_t end = sq_now() + sq_nanoseconds(seconds);
   while (take_turn(L, s, (int)most) == 0 && s->unfinished > 0) {

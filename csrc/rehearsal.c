@@ -129,7 +129,7 @@ static void check_snapshot(lua_State *L, int index) {
   if (strcmp(lua_tostring(L, -1), "app") != 0)
     luaL_error(L, METHOD
                ": a database's snapshot cannot be rehearsed: the "
-               "platform makes no new database of an uploaded one");
+               "platform cannot create a database from an upload");
   lua_pop(L, 1);
 }
 

@@ -169,7 +169,7 @@ void sq_snapshot_to_options(lua_State *L, int index) {
   if (lua_getfield(L, -1, "version_id") == LUA_TNIL)
     luaL_error(L,
                "restore_snapshot: this snapshot has no version id, "
-               "it cannot be restored by itself");
+               "so it cannot be restored on its own");
   lua_pop(L, 1);
   lua_replace(L, index);
 }

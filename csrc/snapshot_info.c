@@ -84,7 +84,7 @@ static bool time_of(lua_State *L, int entry, struct sq_time *t) {
 static const char *problem_of(lua_State *L, int entry) {
   struct sq_time t;
   size_t n;
-  if (!lua_istable(L, entry)) return "it is no object";
+  if (!lua_istable(L, entry)) return "it is not an object";
   const char *name = text_of(L, entry, "name", "id", &n);
   if (!name || sq_id_problem(name, n)) return "its name";
   if (size_of(L, entry) < 0) return "its size";
@@ -234,12 +234,12 @@ int sq_snapshot_infos_finish(lua_State *L, struct sq_call *call, int index) {
   int n = sq_answer_push(L, call);
   if (n > 0) return n;
   if (lua_getfield(L, -1, "response") != LUA_TTABLE)
-    return sq_call_error(L, call, SQ_PROTOCOL, "the answer is no list");
+    return sq_call_error(L, call, SQ_PROTOCOL, "the answer is not a list");
   int list = lua_gettop(L);
   lua_Integer count = (lua_Integer)lua_rawlen(L, list);
   lua_pushnil(L);
   if (count == 0 && lua_next(L, list))
-    return sq_call_error(L, call, SQ_PROTOCOL, "the answer is no list");
+    return sq_call_error(L, call, SQ_PROTOCOL, "the answer is not a list");
   lua_settop(L, list);
   push_shared(L, call, index);
   luaL_getmetatable(L, SQ_SNAPSHOT_INFO);
@@ -249,8 +249,8 @@ int sq_snapshot_infos_finish(lua_State *L, struct sq_call *call, int index) {
     const char *problem = problem_of(L, lua_gettop(L));
     if (problem)
       return sq_call_error(L, call, SQ_PROTOCOL,
-                           "entry %lld of the list is wrong: %s", (long long)i,
-                           problem);
+                           "entry %lld of the list is invalid: %s",
+                           (long long)i, problem);
     lua_setiuservalue(L, -2, 1);
     lua_pushvalue(L, list + 1);
     lua_setiuservalue(L, -2, 2);

@@ -99,7 +99,7 @@ void sq_state_check(lua_State *L, const struct sq_state *s) {
   if (sq_engine_is_foreign(s->engine))
     luaL_error(L, "not usable after fork: make a new client");
   if (s->in_callback)
-    luaL_error(L, "not to be called from a progress or trace function");
+    luaL_error(L, "cannot be called from a progress or trace function");
 }
 
 /* ---- what has come ---------------------------------------------------- */
@@ -208,7 +208,8 @@ static void run(lua_State *L, struct sq_state *s, const struct sq_trace *t) {
   s->in_callback = false;
   if (rc == LUA_OK) return;
   sq_client_trace_off(L, -2);
-  sq_error_warn(L, "squarecloud: the trace function failed and is off: ");
+  sq_error_warn(L,
+                "squarecloud: the trace function failed and was turned off: ");
 }
 
 void sq_state_trace(lua_State *L, struct sq_state *s) {

@@ -140,7 +140,7 @@ static void take_down(lua_State *L, struct sq_task *t, int index) {
   s->current = outer;
   if (rc != LUA_OK && unwinds) {
     lua_xmove(co, L, 1);
-    sq_error_warn(L, "squarecloud: error while a task was taken down: ");
+    sq_error_warn(L, "squarecloud: error while a task was being closed: ");
   }
   lua_pushnil(L);
   lua_setiuservalue(L, index, TASK_THREAD);
@@ -239,7 +239,7 @@ static int f_traceback(lua_State *L) {
 }
 
 static int f_yielded(lua_State *L) {
-  lua_pushliteral(L, "a task must not yield by itself");
+  lua_pushliteral(L, "a task must not call coroutine.yield");
   return 1;
 }
 
@@ -447,7 +447,8 @@ static int m_wait(lua_State *L) {
   sq_state_check(L, s);
   if (s->current == t) return luaL_error(L, "a task cannot wait for itself");
   if (s->current && !sq_task_may_yield(L, s))
-    return luaL_error(L, "wait: not in a coroutine of your own inside a task");
+    return luaL_error(
+        L, "wait: cannot be called in a coroutine of your own inside a task");
   struct sq_call *call = sq_call_push(L, s, "wait", "", 1);
   if (t->status != RUNNING) return sq_task_give(L, 1); /* by a finalizer */
   call->steps = true;

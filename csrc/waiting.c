@@ -37,7 +37,7 @@ static int pause_call(lua_State *L, struct sq_call *call, sq_finish finish) {
   int64_t left = call->deadline - sq_now();
   if (left <= 0)
     return sq_call_error(L, call, SQ_PENDING,
-                         "still not done when the time to wait was up");
+                         "still not done when the time to wait ran out");
   if (left > call->interval) left = call->interval;
   call->interval *= 2;
   if (call->interval > INTERVAL_MOST) call->interval = INTERVAL_MOST;
@@ -121,7 +121,7 @@ static int finish_status(lua_State *L, struct sq_call *call, int index) {
   if (lua_getfield(L, -1, "response") != LUA_TTABLE ||
       lua_getfield(L, -1, "running") != LUA_TBOOLEAN)
     return sq_call_error(L, call, SQ_PROTOCOL,
-                         "the answer does not say whether it runs");
+                         "the answer does not say whether it is running");
   bool running = lua_toboolean(L, -1);
   lua_settop(L, top);
   if (!running) return pause_call(L, call, ask_status);

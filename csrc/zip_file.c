@@ -224,7 +224,7 @@ static int m_read(lua_State *L) {
   struct sq_zip_options o = {.task = SQ_ZIP_READ, .max_bytes = READ_MAX};
   o.name = lua_tolstring(L, 2, &n);
   if (strlen(o.name) != n)
-    return luaL_error(L, "read: the name of an entry holds a NUL");
+    return luaL_error(L, "read: the name of an entry contains a NUL");
   return work(L, z, "read", &o, finish_read);
 }
 
@@ -268,7 +268,7 @@ static int m_extract(lua_State *L) {
                       luaL_typename(L, 2));
   const char *dir = lua_tolstring(L, 2, &n);
   if (n == 0 || strlen(dir) != n)
-    return luaL_error(L, "extract: the directory is empty or holds a NUL");
+    return luaL_error(L, "extract: the directory is empty or contains a NUL");
   read_limits(L, &o.limits);
   o.path = sq_push_absolute(L, dir);
   return work(L, z, "extract", &o, finish_extract);
@@ -296,7 +296,7 @@ int sq_zip_file_open(lua_State *L) {
     return luaL_error(L, "open_zip: expected the path of a file");
   const char *given = lua_tolstring(L, 1, &n);
   if (n == 0 || strlen(given) != n)
-    return luaL_error(L, "open_zip: the path is empty or holds a NUL");
+    return luaL_error(L, "open_zip: the path is empty or contains a NUL");
   const char *path = sq_push_absolute(L, given);
   struct sq_zip_options o = {.task = SQ_ZIP_LOAD, .path = path};
   struct zip_file *z = push_closed(L);

@@ -289,7 +289,7 @@ local redirects = {
     to = "https://user:word@localhost/" }, kind = "protocol", asked = 1 },
   { 15, "a redirect to nowhere", { fault = "redirect", to = "" },
     kind = "protocol", asked = 1 },
-  { 15, "a redirect that says not where", { fault = "redirect", to = false },
+  { 15, "a redirect that has no address", { fault = "redirect", to = false },
     kind = "protocol", asked = 1 },
 }
 for _, status in ipairs { 301, 303, 307, 308 } do
@@ -308,10 +308,10 @@ local times = {
   { 16, "silence to a part", { fault = "stall" }, kind = "timeout", asked = 2,
     again = true, once = 2, client = QUICK, resume = true, kept = true },
   { 16, "a dripping body", { fault = "drip", after = 20000, every_ms = 100 },
-    kind = "timeout", message = "drips", asked = 1, again = true, kept = true,
-    retries = 0, client = { stall_timeout = 1 } },
+    kind = "timeout", message = "than 1 KiB", asked = 1, again = true,
+    kept = true, retries = 0, client = { stall_timeout = 1 } },
   { 16, "a dripping head", { fault = "drip", bytes = 10, every_ms = 200,
-    head = true }, kind = "timeout", message = "drips", asked = 1,
+    head = true }, kind = "timeout", message = "than 1 KiB", asked = 1,
     again = true, retries = 0, client = { stall_timeout = 1 } },
   { 16, "a slow answer in time", { fault = "delay", ms = 200 }, asked = 1,
     client = { stall_timeout = 5 } },

@@ -135,7 +135,7 @@ describe("a mirror", function()
 
   for _, row in ipairs { { {}, "option 'dir' is missing" },
     { { dir = "" }, "option 'dir' is empty" }, { 1, "must be a string" },
-    { { dir = "a\0b" }, "holds a NUL" },
+    { { dir = "a\0b" }, "contains a NUL" },
     { { path = "x" }, "unknown option 'path' %(known: create, dir, lock%)" },
   } do
     it("raises when it is opened wrongly: " .. row[2], function()
@@ -221,7 +221,8 @@ describe("a mirror", function()
           local entries, problems = m:list()
           assert.same({}, entries)
           assert.same({ { path = path .. ".zip", kind = "foreign",
-            message = "the JSON beside it is not the mirror's" } }, problems)
+            message = "the JSON beside it does not belong to the mirror" } },
+            problems)
         end)
     end
 
@@ -267,7 +268,7 @@ describe("a mirror", function()
       assert.equal(3, #problems)
       for _, problem in ipairs(problems) do
         assert.equal("foreign", problem.kind)
-        assert.equal("it is no plain file", problem.message)
+        assert.equal("it is not a regular file", problem.message)
       end
     end)
 

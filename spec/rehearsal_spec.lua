@@ -185,7 +185,7 @@ local FAILURES = {
     faults = { { fault = "stall", match = POST } } },
   ["the upload is not answered in time"] = { kind = "timeout", posts = 1,
     fate = "unknown", client = { action_timeout = 0.3 },
-    says = "no answer after all was sent",
+    says = "no answer after everything was sent",
     faults = { { fault = "stall", match = POST } } },
   ["the answer to the upload has no id"] = { kind = "protocol", posts = 1,
     fate = "unknown", faults = { { fault = "respond", match = POST,
@@ -245,8 +245,8 @@ describe("a rehearsal fails when", function()
       assert.same(wanted, sent)
       assert.equal(case.fate == "deleted", err.rehearsal.deleted)
       assert.matches(({ none = "; no copy was made$",
-        unknown = "; a copy may have been made all the same: look for an "
-          .. "application that you do not know$",
+        unknown = "; a copy may have been made anyway: look for an "
+          .. "application that you do not recognise$",
         deleted = "; the copy %x+ was deleted$",
         there = "; the copy %x+ is still there" })[case.fate], err.message)
       if id then
@@ -327,7 +327,7 @@ describe("a rehearsal", function()
     local report, err = rehearse()
     assert.is_nil(report)
     assert.equal("timeout", err.kind)
-    assert.matches("the upload stood still", err.message, 1, true)
+    assert.matches("the upload stalled", err.message, 1, true)
     assert.is_true(err.sent)
   end)
 end)
@@ -360,7 +360,7 @@ describe("a rehearsal's progress function", function()
   end)
 
   local FATES = { download = "no copy was made",
-    upload = "a copy may have been made all the same",
+    upload = "a copy may have been made anyway",
     start = "was deleted" }
   for step, fate in pairs(FATES) do
     it(("cancels by false: %s"):format(step), function()

@@ -32,8 +32,7 @@ static const struct code {
     {"DATABASE_NOT_FOUND", NULL, SQ_NOT_FOUND, "no such database"},
     {"SNAPSHOT_NOT_FOUND", NULL, SQ_NOT_FOUND, "no such snapshot or version"},
     {"USER_NOT_FOUND", NULL, SQ_NOT_FOUND, "no such account"},
-    {"INVALID_ID", NULL, SQ_BAD_REQUEST,
-     "the id is not one the platform knows"},
+    {"INVALID_ID", NULL, SQ_BAD_REQUEST, "the platform does not know this id"},
     {"ID_INVALID", "INVALID_ID", SQ_BAD_REQUEST, NULL},
     {"INVALID_SNAPSHOT_ID", NULL, SQ_BAD_REQUEST,
      "the snapshot id is not valid"},
@@ -45,7 +44,7 @@ static const struct code {
      "the snapshot belongs to another database"},
     {"PAYLOAD_TOO_LARGE", NULL, SQ_BAD_REQUEST, NULL},
     {"SNAPSHOT_PROCESSING", NULL, SQ_PENDING,
-     "the snapshot is being made, ask for the list later"},
+     "the snapshot is still being made, list the snapshots later"},
     {"RESTORE_IN_PROGRESS", NULL, SQ_PENDING, "a restore is under way"},
     {"KEEP_CALM", NULL, SQ_RATE_LIMITED,
      "too many requests, wait and try again"},
@@ -416,7 +415,7 @@ static const char *plain_sentence(const char *body, size_t n,
   if (is_html(body, n)) return "with a page instead of JSON";
   if (!e->is_object) return "without JSON";
   if (e->code[0] == '\0' && strcmp(e->status, "error") != 0)
-    return "with JSON that is no answer of the API";
+    return "with JSON that is not an API answer";
   return "without a message";
 }
 
@@ -427,7 +426,7 @@ bool sq_answer_judge(int http_status, const char *body, size_t n,
   sq_failure_clear(f);
   f->http_status = http_status;
   if (http_status >= 300 && http_status <= 399) {
-    sq_failure_set(f, SQ_PROTOCOL, "a redirect on the API (HTTP %d)",
+    sq_failure_set(f, SQ_PROTOCOL, "the API answered with a redirect (HTTP %d)",
                    http_status);
     f->http_status = http_status;
     return false;

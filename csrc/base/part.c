@@ -95,12 +95,11 @@ static bool look_at_target(struct sq_part *p, bool overwrite,
                            struct sq_failure *f) {
   struct stat st;
   if (fstatat(p->folder, p->name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-    return errno == ENOENT || sq_part_fail(p, errno, "cannot look at", "", f);
+    return errno == ENOENT || sq_part_fail(p, errno, "cannot examine", "", f);
   if (S_ISDIR(st.st_mode))
     return sq_part_fail(p, EISDIR, "cannot replace", "", f);
   if (overwrite) return true;
-  return sq_failure_set(f, SQ_EXISTS, "%s/%s is there already", p->dir,
-                        p->name);
+  return sq_failure_set(f, SQ_EXISTS, "%s/%s already exists", p->dir, p->name);
 }
 
 /* ---- the lock --------------------------------------------------------- */
@@ -311,7 +310,8 @@ static bool no_room(struct sq_part *p, int err_no, int64_t needed,
   if (err_no != ENOSPC || fstatvfs(p->fd, &v) != 0)
     return sq_part_fail(p, err_no, "cannot write", ".part", f);
   char reason[160];
-  snprintf(reason, sizeof reason, "no room (%lld bytes needed, %lld free) for",
+  snprintf(reason, sizeof reason,
+           "not enough room (%lld bytes needed, %lld free) for",
            (long long)needed, (long long)v.f_bavail * (long long)v.f_frsize);
   return sq_part_fail(p, err_no, reason, ".part", f);
 }
@@ -357,7 +357,8 @@ bool sq_part_write(struct sq_part *p, const char *bytes, size_t n,
 
 bool sq_part_truncate(struct sq_part *p, int64_t size, struct sq_failure *f) {
   while (ftruncate(p->fd, (off_t)size) != 0)
-    if (errno != EINTR) return sq_part_fail(p, errno, "cannot cut", ".part", f);
+    if (errno != EINTR)
+      return sq_part_fail(p, errno, "cannot truncate", ".part", f);
   return true;
 }
 
@@ -390,7 +391,7 @@ int sq_part_reopen(struct sq_part *p, struct sq_failure *f) {
   } else if (!is_open_as(fd, p, name) || !is_same_file(p, name)) {
     close(fd);
     fd = -1;
-    sq_part_fail(p, ENOENT, "somebody removed", ".part", f);
+    sq_part_fail(p, ENOENT, "another program removed", ".part", f);
   }
   return fd;
 }
@@ -440,13 +441,13 @@ bool sq_part_commit(struct sq_part *p, bool overwrite, struct sq_failure *f) {
   char from[SQ_PART_NAME_BYTES];
   sq_part_name(p, ".part", from);
   if (!is_same_file(p, from))
-    return sq_part_fail(p, ENOENT, "somebody removed", ".part", f);
+    return sq_part_fail(p, ENOENT, "another program removed", ".part", f);
   bool forgotten = forget(p);
   int rc = overwrite ? renameat(p->folder, from, p->folder, p->name)
                      : sq_rename_new(p->folder, from, p->name, &p->fallbacks);
   if (rc != 0 && errno == EEXIST)
-    return sq_failure_set(f, SQ_EXISTS, "%s/%s has appeared meanwhile", p->dir,
-                          p->name);
+    return sq_failure_set(f, SQ_EXISTS, "%s/%s has appeared in the meantime",
+                          p->dir, p->name);
   if (rc != 0) return sq_part_fail(p, errno, "cannot rename to", "", f);
   p->committed = true;
   if (!forgotten) forget(p); /* it tells of nothing any more */

@@ -45,7 +45,7 @@ static bool judge_total(const struct sq_want *w, int64_t total,
 
 static bool judge_form(const struct sq_head *h, struct sq_grant *g) {
   if (h->malformed) {
-    refuse(g, SQ_PROTOCOL, "the store sent a malformed head");
+    refuse(g, SQ_PROTOCOL, "the store sent malformed headers");
     return false;
   }
   if (h->content_encoding[0] &&
@@ -66,19 +66,21 @@ static void judge_partial(const struct sq_want *w, const struct sq_head *h,
   /* read_range has seen to it that this is a number */
   int64_t length = h->range_last - h->range_first + 1;
   if (!w->ranged) {
-    refuse(g, SQ_PROTOCOL, "a partial answer to a whole request");
+    refuse(g, SQ_PROTOCOL,
+           "the store sent only part of the file when asked for all of it");
   } else if (!h->has_range || h->bad_range || h->range_first < 0 ||
              strncasecmp(h->content_type, "multipart/", 10) == 0) {
-    restart(g, SQ_PROTOCOL, "a partial answer without a usable range");
+    restart(g, SQ_PROTOCOL, "the store sent a part without a usable range");
   } else if (is_changed(w, h) || (w->total >= 0 && h->range_total >= 0 &&
                                   h->range_total != w->total)) {
     restart(g, SQ_INTEGRITY, "the snapshot changed during the download");
   } else if (h->range_first != w->first ||
              (w->end >= 0 && h->range_last >= w->end) ||
              (h->range_total < 0 && w->total < 0)) {
-    restart(g, SQ_PROTOCOL, "a range that was not asked for");
+    restart(g, SQ_PROTOCOL, "the store sent a range that was not requested");
   } else if (h->content_length >= 0 && h->content_length != length) {
-    refuse(g, SQ_PROTOCOL, "a length that is not the range's");
+    refuse(g, SQ_PROTOCOL,
+           "the store sent a length that does not fit its range");
   } else if (h->range_total < 0 || judge_total(w, h->range_total, g)) {
     g->verdict = SQ_VERDICT_TAKE;
     g->first = w->first;

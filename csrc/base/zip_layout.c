@@ -145,7 +145,7 @@ static const unsigned char *window_get(struct walk *w, struct window *win,
 static bool end_find(struct walk *w, uint64_t *at) {
   const char *none =
       "no end record at the end of the file: it is cut short, "
-      "no ZIP, or something lies behind the archive";
+      "not a ZIP, or something follows the archive";
   size_t n = END_SIZE + FIELD_MAX, i;
   const unsigned char *tail;
 
@@ -227,7 +227,7 @@ static bool end_read(struct walk *w) {
     return broken(w, "the archive is split over several files");
   if (out->directory_offset > limit ||
       out->directory_size != limit - out->directory_offset)
-    return broken(w, "the directory does not lie where the end record says");
+    return broken(w, "the directory is not where the end record says");
   if (w->stated > SQ_ZIP_MAX_ENTRIES)
     return broken(w, "more than 5000000 entries");
   if (w->stated > out->directory_size / RECORD_SIZE)

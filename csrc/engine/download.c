@@ -172,7 +172,8 @@ void sq_download_sync(struct download *d) {
   sq_op_wake_in(&d->op, 0);
   sq_op_leave_place(&d->op);
   if (total < 4 || (d->expected >= 0 && total != d->expected)) {
-    sq_failure_set(&f, SQ_INTEGRITY, "%lld bytes came, which is no snapshot",
+    sq_failure_set(&f, SQ_INTEGRITY,
+                   "received %lld bytes, which is not a snapshot",
                    (long long)total);
     if (d->length_unknown && total > 0)
       refuse_bytes(d, &f);

@@ -114,7 +114,7 @@ bool sq_process_enter(struct sq_failure *f) {
   pthread_once(&process.libcurl_once, set_up_libcurl);
   if (process.has_libcurl) return true;
   sq_process_leave();
-  return sq_failure_set(f, SQ_NETWORK, "libcurl cannot be set up");
+  return sq_failure_set(f, SQ_NETWORK, "libcurl could not be initialised");
 }
 
 void sq_process_leave(void) {

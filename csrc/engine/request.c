@@ -141,7 +141,7 @@ static void judge(struct request *r, const struct sq_failure *transport,
     sq_failure_errno(f, r->file_errno, "cannot read", sq_zip_path(r->file));
   } else if (f->kind == SQ_OK && !r->head.complete) {
     /* libcurl is content with a head that ends with the connection */
-    sq_failure_set(f, SQ_NETWORK, "the answer ended in its head");
+    sq_failure_set(f, SQ_NETWORK, "the answer ended inside its headers");
   } else if (f->kind == SQ_OK &&
              !sq_answer_judge(r->head.status, r->body.data, r->body.size, f)) {
     int64_t now = r->head.date >= 0 ? r->head.date : (int64_t)time(NULL);
@@ -233,7 +233,7 @@ static const char *problem_of(const struct request *r, int64_t now) {
   int64_t still = now - sq_transfer_active_at(r->transfer);
   if (!sq_transfer_is_sent(r->transfer) || still < sq_nanoseconds(most))
     return NULL;
-  return whole ? "no answer after all was sent" : "the upload stood still";
+  return whole ? "no answer after everything was sent" : "the upload stalled";
 }
 
 /* A wait is over, or a file is being sent. */

@@ -106,7 +106,7 @@ void sq_op_again_in(struct sq_op *op, int64_t wait) {
 
 static void name_expiry(struct sq_failure *f) {
   bool sent = f->sent;
-  sq_failure_set(f, SQ_TIMEOUT, "not done in the time that was given");
+  sq_failure_set(f, SQ_TIMEOUT, "not done within the time allowed");
   f->sent = sent;
 }
 

@@ -190,7 +190,7 @@ static enum sq_take on_body(void *context, const char *bytes, size_t n) {
 /* ---- after it --------------------------------------------------------- */
 
 static const char *redirect_problem(struct stream *s, const char *to) {
-  if (!to) return "says not where";
+  if (!to) return "has no address";
   if (sq_address_is_http(to) && !sq_address_is_http(s->download->url))
     return "leads from https to http";
   return sq_address_problem(to, false);
@@ -221,7 +221,7 @@ static void follow(struct stream *s, const char *to) {
 static bool gave_enough(const struct stream *s, struct sq_failure *f) {
   const struct sq_piece *p = &s->download->pieces.list[s->piece];
   if (p->next == p->end || s->got >= PIECE_BYTES) return true;
-  sq_failure_set(f, SQ_PROTOCOL, "the store gives too little at a time");
+  sq_failure_set(f, SQ_PROTOCOL, "the store sends too little at a time");
   f->retryable = true;
   return false;
 }
@@ -279,7 +279,8 @@ static void end_without_head(struct stream *s,
                              const struct sq_failure *transport) {
   struct sq_failure f = *transport;
   if (f.kind == SQ_OK)
-    sq_failure_set(&f, SQ_NETWORK, "the store's answer ended in its head");
+    sq_failure_set(&f, SQ_NETWORK,
+                   "the store's answer ended inside its headers");
   sq_download_stream_failed(s, &f);
 }
 
@@ -412,12 +413,12 @@ const char *sq_stream_problem(struct stream *s, int64_t now) {
   int64_t stall = sq_nanoseconds(o->stall_timeout);
   if (s->paused) return NULL;
   if (now - sq_transfer_active_at(s->transfer) > stall)
-    return "no byte came for too long";
+    return "no data arrived for too long";
   if (now - s->window_at < 2 * stall) return NULL;
   int64_t least = (now - s->window_at) / SQ_SECOND * 1024;
   int64_t got = bytes_of(s);
   bool drips = got - s->window_got < least;
   s->window_at = now;
   s->window_got = got;
-  return drips ? "the store drips (under 1 KiB a second)" : NULL;
+  return drips ? "the store sends less than 1 KiB a second" : NULL;
 }

@@ -77,7 +77,7 @@ static void explain(struct sq_transfer *t, CURLcode rc, struct sq_failure *f) {
   if (rc == CURLE_OK) {
     sq_failure_clear(f);
   } else if (t->head_too_large) {
-    sq_failure_set(f, SQ_PROTOCOL, "the answer's head is too large");
+    sq_failure_set(f, SQ_PROTOCOL, "the answer's headers are too large");
   } else if (t->stopped) {
     sq_failure_set(f, SQ_CANCELLED, "stopped");
   } else {

@@ -82,7 +82,8 @@ static bool tree_descend(struct tree *t, const char *path, size_t from,
     err_no = errno;
     tree_leave(t);
     from += size;
-    if (fd < 0) return tree_failed(t, err_no, "open directory", path, from, f);
+    if (fd < 0)
+      return tree_failed(t, err_no, "cannot open the folder", path, from, f);
     t->here = fd;
     from++;
   }
@@ -132,14 +133,16 @@ static bool tree_open(struct tree *t, const char *dir, struct sq_failure *f) {
   t->root_path = dir;
   t->root = open(dir, flags);
   if (t->root >= 0) return true;
-  if (errno != ENOENT) return sq_failure_errno(f, errno, "open directory", dir);
+  if (errno != ENOENT)
+    return sq_failure_errno(f, errno, "cannot open the folder", dir);
   copy = sq_strdup(dir);
   if (!copy) return sq_zip_no_memory(f);
   err_no = make_parents(copy);
   free(copy);
-  if (err_no) return sq_failure_errno(f, err_no, "make directory", dir);
+  if (err_no) return sq_failure_errno(f, err_no, "cannot make the folder", dir);
   t->root = open(dir, flags);
-  return t->root >= 0 || sq_failure_errno(f, errno, "open directory", dir);
+  return t->root >= 0 ||
+         sq_failure_errno(f, errno, "cannot open the folder", dir);
 }
 
 static void tree_close(struct tree *t) {
@@ -165,9 +168,9 @@ static bool survey_file(struct tree *t, const char *path, bool overwrite,
   if (!tree_enter(t, path, n, false, f)) return f->err_no == ENOENT;
   if (fstatat(t->here, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
     return errno == ENOENT ||
-           tree_failed(t, errno, "look at", path, strlen(path), f);
+           tree_failed(t, errno, "cannot examine", path, strlen(path), f);
   if (!overwrite)
-    return tree_failed(t, EEXIST, "extract to", path, strlen(path), f);
+    return tree_failed(t, EEXIST, "cannot extract to", path, strlen(path), f);
   if (S_ISDIR(st.st_mode))
     return tree_failed(t, EISDIR, "replace", path, strlen(path), f);
   return true;
@@ -217,7 +220,7 @@ static bool output_open(struct output *o, struct sq_failure *f) {
     if (o->fd >= 0) return true;
     if (errno != EEXIST) break;
   }
-  return output_failed(o, "create", f);
+  return output_failed(o, "cannot create", f);
 }
 
 static bool on_output(void *context, const void *bytes, size_t n,
@@ -231,7 +234,7 @@ static bool on_output(void *context, const void *bytes, size_t n,
       p += put;
       n -= (size_t)put;
     } else if (errno != EINTR) {
-      return output_failed(o, "write", f);
+      return output_failed(o, "cannot write", f);
     }
   }
   return true;
@@ -252,7 +255,7 @@ static bool output_finish(struct output *o, const struct sq_zip_item *item,
   if (mode != 0) (void)fchmod(fd, mode);
   set_time(fd, item->entry.modified);
   o->fd = -1;
-  return close(fd) == 0 || output_failed(o, "write", f);
+  return close(fd) == 0 || output_failed(o, "cannot write", f);
 }
 
 static bool output_publish(struct output *o, bool overwrite,
@@ -263,7 +266,7 @@ static bool output_publish(struct output *o, bool overwrite,
   int dir = o->tree->here;
   int done = overwrite ? renameat(dir, o->temporary, dir, name)
                        : sq_rename_new(dir, o->temporary, name, &fallbacks);
-  return done == 0 || output_failed(o, "extract to", f);
+  return done == 0 || output_failed(o, "cannot extract to", f);
 }
 
 static bool file_write(struct tree *t, struct sq_zip_reader *r,

@@ -14,7 +14,7 @@
 
 static const char *part_problem(const char *part, size_t n) {
   if (n == 2 && part[0] == '.' && part[1] == '.')
-    return "its name climbs out by '..'";
+    return "its name leads outside through '..'";
   if (n > SQ_ZIP_PART_MAX) return "a part of its name is longer than 255 bytes";
   return NULL;
 }
@@ -43,8 +43,8 @@ static const char *name_clean(const char *name, char *dst) {
 static const char *byte_problem(const char *name) {
   for (; *name; name++) {
     unsigned char c = (unsigned char)*name;
-    if (c < 0x20 || c == 0x7f) return "its name holds a control character";
-    if (c == '\\') return "its name holds a backslash";
+    if (c < 0x20 || c == 0x7f) return "its name contains a control character";
+    if (c == '\\') return "its name contains a backslash";
   }
   return NULL;
 }
@@ -57,7 +57,7 @@ static const char *name_problem(const struct sq_zip_item *item, char *dst) {
   const char *name = item->entry.name;
   const char *problem = byte_problem(name);
 
-  if (item->control) return "its name holds a control character";
+  if (item->control) return "its name contains a control character";
   if (problem) return problem;
   if (!*name) return "it has no name";
   if (*name == '/') return "its name is absolute";
@@ -67,7 +67,7 @@ static const char *name_problem(const struct sq_zip_item *item, char *dst) {
     return "its name is longer than 4096 bytes";
   problem = name_clean(name, dst);
   if (problem) return problem;
-  if (!*dst && !item->entry.directory) return "its name is no file's";
+  if (!*dst && !item->entry.directory) return "its name is not a file name";
   return NULL;
 }
 

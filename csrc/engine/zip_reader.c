@@ -301,7 +301,7 @@ bool sq_zip_reader_entry(struct sq_zip_reader *r, size_t index,
   if (item->entry.compressed == 0) { /* libzip would look at nothing */
     if (item->entry.bytes == 0 && item->entry.crc == 0) return true;
     return sq_zip_fail(f, r->z, item, SQ_INTEGRITY,
-                       "is empty, but not so in the directory");
+                       "is empty, but not according to the directory");
   }
   if (index < r->first || index - r->first >= r->count) {
     if (!sq_zip_reader_show(r, index, SQ_ZIP_SLICE, f)) return false;

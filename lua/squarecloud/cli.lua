@@ -11,9 +11,9 @@ local cli = {}
 local INTERRUPTED = 130
 
 local AFTERWARDS = {
-  transfer = "; what has come is kept: run %s and it goes on",
-  change = "; what was sent may be carried out all the same: look with "
-    .. "`squaresnap list` before running it again",
+  transfer = "; what was downloaded is kept: run %s to resume",
+  change = "; the request may still be carried out: check with "
+    .. "`squaresnap list` before you run it again",
 }
 
 -- The word that says the command in arguments that could not be read.

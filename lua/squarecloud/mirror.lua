@@ -32,11 +32,12 @@ local sync = require "squarecloud.mirror.sync"
 ---@field created_at string
 ---@field bytes integer
 ---@field application_type squarecloud.ApplicationType
----@field app_id string what it is a snapshot of: the id without a type behind
+---@field app_id string the application's or database's id, without the type
+---that a database snapshot's id may end in
 ---@field etag? string the store's
 ---@field path string absolute
 
----A ZIP file that is no entry.
+---A ZIP file that is not an entry.
 ---@class squarecloud.mirror.Problem
 ---@field path string
 ---@field kind "none"|"damaged"|"foreign"|"newer"|"copy"|"unreadable"
@@ -45,35 +46,35 @@ local sync = require "squarecloud.mirror.sync"
 
 ---@class squarecloud.mirror.OpenOptions
 ---@field dir string its folder
----@field create? boolean make it when it is missing; default true
----@field lock? boolean default true; false: for file systems that refuse one
+---@field create? boolean create it if missing; default true
+---@field lock? boolean default true; false is for file systems without locks
 
 ---@class squarecloud.mirror.SyncOptions: squarecloud.retention.Options
 ---@field apps? string[] ids
 ---@field databases? string[] ids
 ---@field all? boolean the whole account instead
----@field policy? squarecloud.retention.Policy default all that is listed
+---@field policy? squarecloud.retention.Policy default: keep everything listed
 ---@field concurrency? integer downloads at once; default 4
----@field segments? integer connections of each
----@field dry_run? boolean says what would be downloaded
----@field adopt? boolean takes in whole files that only lack their JSON
+---@field segments? integer connections for each download
+---@field dry_run? boolean only report what would be downloaded
+---@field adopt? boolean add undamaged files that lack only their JSON
 ---@field progress? squarecloud.Progress|squarecloud.mirror.SyncProgress
 
----`false` ends the sync.
+---Return `false` to end the sync.
 ---@alias squarecloud.mirror.SyncProgress
 ---| fun(snapshot: table, done: integer, total: integer?, rate: number): false?
 
 ---@class squarecloud.mirror.PruneOptions: squarecloud.retention.Options
----@field dry_run? boolean says what would be removed
+---@field dry_run? boolean only report what would be removed
 
 ---@class squarecloud.mirror.VerifyOptions
----@field id? string only this one's
+---@field id? string only this application's or database's
 ---@field application_type? squarecloud.ApplicationType
----@field set_aside? boolean what is damaged is renamed to
----`<name>.zip.damaged`, so that the next sync fetches it anew
+---@field set_aside? boolean rename damaged files to `<name>.zip.damaged`, so
+---that the next sync downloads them again
 ---@field progress? squarecloud.Progress|squarecloud.mirror.VerifyProgress
 
----`false` ends it.
+---Return `false` to end the check.
 ---@alias squarecloud.mirror.VerifyProgress
 ---| fun(entry: squarecloud.mirror.Entry, done: integer, total: integer): false?
 
@@ -84,49 +85,50 @@ local sync = require "squarecloud.mirror.sync"
 ---@class squarecloud.mirror.PlanOptions
 ---@field id string
 ---@field application_type? squarecloud.ApplicationType
----@field version_id? string this one; else the newest
+---@field version_id? string which one; default the newest
 ---@field at? string|number a time: the newest that is not later
 ---@field now? string|number a time; default os.time()
 
 ---@class squarecloud.mirror.AdoptOptions
 ---@field path string
----@field id? string what its name does not tell must be said
+---@field id? string required, as the others are, if the file's name does not
+---contain it
 ---@field version_id? string
 ---@field created_at? string|number
 ---@field app_id? string
 
----How a snapshot can be brought back.
+---How a snapshot can be restored.
 ---@class squarecloud.mirror.Plan
----@field how "platform"|"upload" the platform still has it; or the file is all
----there is, to be uploaded by hand
+---@field how "platform"|"upload" "platform": the platform still has it;
+---"upload": only the file is left, to be uploaded by hand
 ---@field entry squarecloud.mirror.Entry
 ---@field path string
----@field restore? squarecloud.RestoreOptions what client:restore_snapshot takes
+---@field restore? squarecloud.RestoreOptions for client:restore_snapshot
 ---@field expires_at number epoch seconds
----@field reason string why it is so
+---@field reason string why
 
----What was done with one snapshot: an entry's fields (of a listing that failed,
----no `path`), and what became of it.
+---What was done with one snapshot: an entry's fields (without `path` for a
+---listing that failed), and the outcome.
 ---@class squarecloud.mirror.Result: squarecloud.mirror.Entry
 ---@field status string
 ---@field err? squarecloud.Error
 ---@field reasons? string[] prune: why it is kept
 ---@field set_aside? string verify: the new path
 
----An array of them; beside them how many there are of each status, and bytes.
+---An array of results, with a count for each status and a total of bytes.
 ---@class squarecloud.mirror.Results: { [integer]: squarecloud.mirror.Result }
----@field bytes integer of what was downloaded, removed, or found to be ok
+---@field bytes integer total of what was downloaded, removed, or found ok
 ---@field failed integer
----@field downloaded? integer sync: now here
----@field adopted? integer sync: their JSON was all that was lacking
----@field skipped? integer sync: ended before their turn
+---@field downloaded? integer sync
+---@field adopted? integer sync: files that lacked only their JSON
+---@field skipped? integer sync: it ended before their turn
 ---@field planned? integer sync, prune: what a dry run would do
 ---@field kept? integer prune
 ---@field removed? integer prune
 ---@field ok? integer verify
 ---@field damaged? integer verify
 
----A mirror, to be closed.
+---A mirror. Must be closed.
 ---@class squarecloud.Mirror
 ---@field dir string absolute
 local methods = {}
@@ -153,10 +155,11 @@ local function locked(self, change, ...)
   return change(self, ...)
 end
 
----Everything the mirror holds, by path: what the filters take.
+---Everything the mirror holds, sorted by path, as the retention functions take
+---it.
 ---@return squarecloud.mirror.Entry[]? entries
 ---@return squarecloud.mirror.Problem[]|squarecloud.Error problems ZIP files in
----the mirror's folders that are no entries, and why; or the error
+---the mirror's folders that are not entries, and why; or the error
 function methods:list()
   check_open(self, "list")
   local found, err = record.scan(self.dir)
@@ -166,16 +169,16 @@ function methods:list()
   return found.entries, found.problems
 end
 
----Downloads what the policy would keep and is not here yet, soonest to expire
----first; each in a task of the client, so that others go on while one waits.
----One that fails stops no other.
+---Downloads whatever the policy would keep and the mirror does not have yet,
+---soonest to expire first. Each download is a task of the client, so that the
+---others continue while one waits. A failure does not stop the others.
 ---@param client squarecloud.Client
 ---@param options squarecloud.mirror.SyncOptions `on_empty` is "keep_newest"
 ---unless given: a sync removes nothing
 ---@return squarecloud.mirror.Results? results in the order of the work, then
----the listings that failed: "downloaded" (`err`: its etag could not be written
----down), "adopted", "failed", "skipped", "planned"
----@return squarecloud.Error? err when nothing could be begun: locked, a bad
+---the listings that failed: "downloaded" (with `err` if its etag could not be
+---recorded), "adopted", "failed", "skipped", "planned"
+---@return squarecloud.Error? err if nothing could be started: locked, a bad
 ---policy, no listing at all
 function methods:sync(client, options)
   check_open(self, "sync")
@@ -209,8 +212,8 @@ end
 ---mirror did not make. Refuses what `on_empty` refuses.
 ---@param policy squarecloud.retention.Policy
 ---@param options? squarecloud.mirror.PruneOptions
----@return squarecloud.mirror.Results? results newest first, first those that
----stay: "kept", "removed", "planned", "failed"
+---@return squarecloud.mirror.Results? results newest first, with those that
+---are kept first: "kept", "removed", "planned", "failed"
 ---@return squarecloud.Error? err a bad policy, a refusal, locked
 function methods:prune(policy, options)
   check_open(self, "prune")
@@ -226,7 +229,7 @@ function methods:prune(policy, options)
   return locked(self, care.prune, policy, options, settings)
 end
 
----Reads everything again, down to every CRC.
+---Reads every file again and checks every CRC.
 ---@param options? squarecloud.mirror.VerifyOptions|string or the id
 ---@return squarecloud.mirror.Results? results by path: "ok", "damaged",
 ---"failed" (it could not be read)
@@ -277,7 +280,7 @@ function methods:latest(options)
   return newest(self, "latest", options)
 end
 
----How an application or database can be brought back; nothing is sent.
+---How an application or database can be restored; nothing is sent.
 ---@param options squarecloud.mirror.PlanOptions|string or the id
 ---@return squarecloud.mirror.Plan? plan
 ---@return squarecloud.Error? err `not_found`
@@ -301,7 +304,7 @@ function methods:restore_plan(options)
   local plan = { entry = entry, path = entry.path,
     expires_at = retention.expires_at(entry) }
   if plan.expires_at <= now then
-    plan.how, plan.reason = "upload", "the platform keeps it for 30 days only"
+    plan.how, plan.reason = "upload", "the platform keeps it for only 30 days"
   elseif not entry.version_id then
     plan.how, plan.reason = "upload", "its version is not known"
   else
@@ -313,14 +316,14 @@ function methods:restore_plan(options)
   return plan
 end
 
----Takes in a ZIP file that lies in `<dir>/<application_type>/<id>/` without
----its JSON, after reading it whole. What its name does not tell must be said.
----From then on it is the mirror's, and prune may remove it. A file that has its
----JSON is an entry already, which is given as it is.
+---Adds a ZIP file that lies in `<dir>/<application_type>/<id>/` without its
+---JSON, after checking it completely. Whatever its name does not contain must
+---be given. From then on it belongs to the mirror, and prune may remove it. A
+---file that has its JSON is already an entry, which is returned.
 ---@param options squarecloud.mirror.AdoptOptions|string or the path
 ---@return squarecloud.mirror.Entry? entry
 ---@return squarecloud.Error? err `integrity`, `filesystem`, or `exists`: its
----JSON is not ours, or another file is this snapshot already
+---JSON does not belong to the mirror, or another file is this snapshot
 function methods:adopt(options)
   check_open(self, "adopt")
   options = check.options("adopt", options, { path = "string", id = "id",
@@ -335,20 +338,20 @@ function methods:adopt(options)
   end
   local entry = care.describe(self.dir, path, options)
   if not entry then
-    check.fail("adopt", "'%s' is not in a folder of this mirror for one "
-      .. "application or database", failure.show(path))
+    check.fail("adopt", "'%s' is not in the folder of an application or "
+      .. "database of this mirror", failure.show(path))
   end
   for _, name in ipairs { "id", "created_at" } do
     if not entry[name] then
       check.fail("adopt", "option '%s' is missing: the file's name does not "
-        .. "tell it", name)
+        .. "contain it", name)
     end
   end
   return locked(self, care.adopt, entry)
 end
 
----Ends the use of a mirror. A sync under way in a task ends soon: downloads
----stop where they are, to be continued by the next.
+---Closes the mirror. A sync under way in a task ends soon: its downloads stop
+---where they are, and the next sync resumes them.
 function methods:close()
   if getmetatable(self) ~= Mirror then
     error("close: expected a mirror, got " .. type(self), 2)
@@ -365,14 +368,14 @@ end
 
 ---Opens a mirror.
 ---@param options squarecloud.mirror.OpenOptions|string or the folder
----@return squarecloud.Mirror? mirror to be closed
+---@return squarecloud.Mirror? mirror must be closed
 ---@return squarecloud.Error? err of kind `filesystem`
 local function open(options)
   options = check.options("open", options, { dir = "string",
     create = "boolean", lock = "boolean" }, "dir")
   if not options.dir or options.dir == "" or options.dir:find "\0" then
     check.fail("open", "option 'dir' %s", not options.dir and "is missing"
-      or options.dir == "" and "is empty" or "holds a NUL")
+      or options.dir == "" and "is empty" or "contains a NUL")
   end
   local dir, err = files.absolute(options.dir)
   local ok = dir
@@ -389,7 +392,7 @@ local function open(options)
 end
 
 ---@class squarecloud.mirror
----@field TYPES string[] the application types, as folders have them
+---@field TYPES string[] the application types, which name the folders
 local mirror = { open = open, TYPES = layout.TYPES }
 
 return mirror

@@ -21,7 +21,7 @@ local FIRST_LOOK, LAST_LOOK = 0.25, 5 -- seconds between two, doubling
 -- What the platform calls an application that has come to its end.
 local ENDED = { exited = true, stopped = true, crashed = true, error = true }
 
-local STRANGER = "look for an application that you do not know"
+local STRANGER = "look for an application that you do not recognise"
 local UNNAMED = "(" .. STRANGER .. ")"
 
 local Run = { __name = "squarecloud.Rehearsal" }
@@ -119,7 +119,7 @@ function Run:upload()
     return nil, err
   end
   local nothing, why = self:fail("protocol",
-    "the answer to the upload names no id")
+    "the answer to the upload has no id")
   why.sent = true
   return nothing, why
 end
@@ -136,7 +136,8 @@ function Run:look()
   if not answer then return err.retryable and "unknown" or nil, err end
   local response = answer.response
   if type(response) ~= "table" or type(response.running) ~= "boolean" then
-    return self:fail("protocol", "the answer does not say whether it runs")
+    return self:fail("protocol",
+      "the answer does not say whether it is running")
   end
   local status = response.status
   self.status = type(status) == "string" and status
@@ -229,7 +230,7 @@ function Run:__close()
   if self.finished or self.deleted then return end
   if not self.id then
     if not self.unsure then return end
-    warn("squarecloud: ", self.operation, ": left while it was uploaded: ",
+    warn("squarecloud: ", self.operation, ": left during the upload: ",
       STRANGER)
   elseif not self.options.keep and not (self.in_task
     and pcall(self.client.spawn, self.client, delete_left_behind, self)) then
@@ -246,7 +247,7 @@ end
 function Run:fate(err, why)
   local copy = self.id and "the copy " .. self.shown_id
   if not copy then
-    return err.sent and "a copy may have been made all the same: " .. STRANGER
+    return err.sent and "a copy may have been made anyway: " .. STRANGER
       or "no copy was made"
   elseif self.deleted then
     return copy .. " was deleted"

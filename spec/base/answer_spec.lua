@@ -360,8 +360,8 @@ describe("the judgement of an answer", function()
                               error_body "KEEP_CALM" } do
         local f = refused(status, body)
         assert.equal("protocol", f.kind)
-        assert.equal(("a redirect on the API (HTTP %d)"):format(status),
-                     f.message)
+        assert.equal(("the API answered with a redirect (HTTP %d)")
+          :format(status), f.message)
       end
     end
   end)
@@ -402,7 +402,7 @@ describe("the judgement of an answer", function()
     { 404, error_body "NOBODY_KNOWS",
       "the platform answered HTTP 404 without a message" },
     { 200, "{}",
-      "the platform answered HTTP 200 with JSON that is no answer of the API" },
+      "the platform answered HTTP 200 with JSON that is not an API answer" },
     { 403, error_body("MISSING_SCOPE", "needs snapshots:read"),
       "needs snapshots:read" },
     { 404, '{"message":"no such app"}', "no such app" },

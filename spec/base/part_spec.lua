@@ -265,21 +265,22 @@ describe("a part", function()
       assert(lfs.link("nowhere", dir .. "/b.zip", true))
       sh("mkfifo %s/c.zip", dir)
       for _, name in ipairs { "a.zip", "b.zip", "c.zip" } do
-        refused("exists", nil, "/d/" .. name .. " is there", false, nil, name)
+        refused("exists", nil, "/d/" .. name .. " already exists", false, nil,
+          name)
       end
       assert.same({ "a.zip", "b.zip", "c.zip" }, names(dir))
     end)
 
     it("when the target appears before the lock is had", function()
       probe.fault("flock", -2)
-      refused("exists", nil, "is there already")
+      refused("exists", nil, "already exists")
       assert.same({ "a.zip" }, names(dir))
     end)
 
     it("when the target appears so, its bytes kept", function()
       write(dir .. "/a.zip.part", "12345")
       probe.fault("flock", -2)
-      refused("exists", nil, "is there already")
+      refused("exists", nil, "already exists")
       assert.same({ "a.zip", "a.zip.part" }, names(dir))
       assert.equal("12345", read(dir .. "/a.zip.part"))
     end)
@@ -303,7 +304,7 @@ describe("a part", function()
       local final, path = dir .. "/a.zip", dir .. "/a.zip.part"
       write(final, "precious")
       probe.link(final, path)
-      refused("exists", nil, "is there already")
+      refused("exists", nil, "already exists")
       local p <close> = open(true)
       assert.is_true(p:truncate(0))
       assert.equal("precious", read(final))
@@ -555,7 +556,7 @@ describe("a part", function()
       assert.is_nil(ok)
       assert.same({ "filesystem", errno "ENOSPC", false },
                   { err.kind, err.errno, err.retryable })
-      assert.matches("no room %(1000 bytes needed, %d+ free%) for "
+      assert.matches("not enough room %(1000 bytes needed, %d+ free%) for "
                      .. dir .. "/a.zip.part: ", err.message)
     end)
 
@@ -752,7 +753,7 @@ describe("a part", function()
         local ok, err = p:commit()
         assert.is_nil(ok)
         assert.same({ "filesystem", errno "ENOENT" }, { err.kind, err.errno })
-        assert.matches("somebody removed .*/a.zip.part", err.message)
+        assert.matches("another program removed .*/a.zip.part", err.message)
         assert.is_nil(attribute(dir .. "/a.zip", "mode"))
       end
     end)

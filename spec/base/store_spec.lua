@@ -73,7 +73,7 @@ end
 
 local CHANGED = "changed during the download"
 local UNUSABLE = "without a usable range"
-local UNASKED = "not asked for"
+local UNASKED = "not requested"
 
 local rows = {
   -- what all is well with
@@ -134,7 +134,7 @@ local rows = {
     { 206, range "0-0/1000", length(1) }, take(0, 1, 1000) },
   { "7 a shorter range with the whole's length", rest(),
     { 206, range "400-499/1000", length(600) },
-    refuse("protocol", "not the range's") },
+    refuse("protocol", "does not fit its range") },
   { "7 an untold total", first(), { 206, range "0-999/*", length(1000) },
     restart "protocol" },
   { "7 none", rest(), { 206, length(600) }, restart("protocol", UNUSABLE) },
@@ -242,10 +242,10 @@ local rows = {
   -- 18: lengths
   { "18 more than the range", rest(),
     { 206, range "400-999/1000", length(601) },
-    refuse("protocol", "not the range's") },
+    refuse("protocol", "does not fit its range") },
   { "18 less than the range", rest(),
     { 206, range "400-999/1000", length(599) },
-    refuse("protocol", "not the range's") },
+    refuse("protocol", "does not fit its range") },
   { "18 overflowing", whole(), { 200, length "9223372036854775808" },
     refuse("protocol", "malformed Content%-Length") },
   { "18 negative", whole(), { 200, length "-1" },

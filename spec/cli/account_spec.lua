@@ -123,7 +123,7 @@ describe("squaresnap", function()
       answer { user = { id = "u" } }
       local result = command.run(s, { "quota" })
       assert.equal(1, result.code)
-      assert.matches("does not say the plan's memory", result.err)
+      assert.matches("does not report the plan's memory", result.err)
     end)
   end)
 end)

@@ -109,7 +109,7 @@ describe("squaresnap create", function()
     s:configure { limits = { create_account_ms = 3000, retry_after = true } }
     local result = command.run(s, { "--retries=0", "create", app, other })
     assert.equal(0, result.code, result.err)
-    assert.matches("the platform wants %d s between two", result.err)
+    assert.matches("the platform asks for a pause of %d s", result.err)
     assert.equal(3, #s:requests { method = "POST" })
   end)
 
@@ -136,7 +136,7 @@ describe("squaresnap create", function()
     local result = create(app)
     assert.equal(6, result.code)
     assert.matches("quota: DAILY_SNAPSHOTS_LIMIT_REACHED", result.err)
-    assert.matches("the next one frees up at " .. os.date("!%Y%%-%m%%-%d "
+    assert.matches("the next one is free at " .. os.date("!%Y%%-%m%%-%d "
       .. "%H:%M", now + 3 * 3600 + 1800) .. ", in 3 h\n$", result.err)
     assert.equal(1, #s:requests { method = "POST" })
   end)
@@ -204,8 +204,8 @@ describe("squaresnap create", function()
           local cut = command.run(s, words)
           assert.equal(1, cut.code)
           assert.matches("network: [^\n]*; run `squaresnap download " .. id
-            .. "[^`]* %-%-version%-id=%S+ %-o " .. dir .. "/b/[%w_]+%.zip`: "
-            .. "it goes on where it stopped\n$", cut.err)
+            .. "[^`]* %-%-version%-id=%S+ %-o " .. dir .. "/b/[%w_]+%.zip` "
+            .. "to resume\n$", cut.err)
           s:clear_faults()
           local again = run_shown(cut.err)
           assert.equal(0, again.code, again.err)
@@ -225,8 +225,8 @@ describe("squaresnap create", function()
       process.interrupt()
       local result = process.wait()
       assert.equal(130, result.code)
-      assert.matches("interrupted; what has come is kept: run `squaresnap "
-        .. "download [^`]*` and it goes on\n$", result.err)
+      assert.matches("interrupted; what was downloaded is kept: run "
+        .. "`squaresnap download [^`]*` to resume\n$", result.err)
       s:clear_faults()
       s:release()
       assert.equal(0, run_shown(result.err).code)

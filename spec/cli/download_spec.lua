@@ -114,7 +114,7 @@ describe("squaresnap download", function()
     helpers.write_file(dir .. "/" .. new_name, "mine")
     local result = download()
     assert.equal(1, result.code)
-    assert.matches("is there already; %-%-force replaces it\n$", result.err)
+    assert.matches("already exists; use %-%-force to replace it\n$", result.err)
     assert.equal("mine", helpers.read_file(dir .. "/" .. new_name))
     local told = download_json():json()
     assert.equal("failed", told.status)
@@ -155,7 +155,7 @@ describe("squaresnap download", function()
       helpers.write_file(dir .. "/" .. old_name, "mine")
       local result = download("--all")
       assert.equal(3, result.code)
-      assert.matches("%-%-force replaces it", result.err)
+      assert.matches("use %-%-force to replace it", result.err)
       assert.equal("mine", helpers.read_file(dir .. "/" .. old_name))
       assert.is_truthy(lfs.attributes(dir .. "/" .. new_name))
     end)
@@ -237,8 +237,8 @@ describe("squaresnap download", function()
         { "sync", app, "--dir", disk.path .. "/m" } } do
         local full = command.run(s, words)
         assert.equal(1, full.code)
-        assert.matches("filesystem: [^\n]*; make room, then run the same "
-          .. "command again: it goes on where it stopped\n", full.err)
+        assert.matches("filesystem: [^\n]*; free some space, then run the "
+          .. "same command again to resume\n", full.err)
         assert.is_nil(full.out:find("downloaded", 1, true))
         disk.grow()
         local done = command.run(s, words)
@@ -258,8 +258,8 @@ describe("squaresnap download", function()
     local full = command.run(s, { "--retries=0", "download", app },
       { folder = dir.path, shell = "ulimit -f 600" })
     assert.equal(1, full.code)
-    assert.matches("filesystem: [^\n]*; make room, then run the same command "
-      .. "again: it goes on where it stopped\n$", full.err)
+    assert.matches("filesystem: [^\n]*; free some space, then run the same "
+      .. "command again to resume\n$", full.err)
     assert.equal(0, download().code)
     assert.equal(downloads.archive(600),
       helpers.read_file(dir .. "/" .. old_name))
@@ -271,8 +271,8 @@ describe("squaresnap download", function()
     local cut = command.run(s, { "--retries=0", "download", app },
       { folder = dir.path })
     assert.equal(1, cut.code)
-    assert.matches("network: [^\n]*; run the same command again: it goes on "
-      .. "where it stopped\n$", cut.err)
+    assert.matches("network: [^\n]*; run the same command again to resume\n$",
+      cut.err)
     s:clear_faults()
     assert.equal(0, download().code)
     local ranges = downloads.ranges(s)

@@ -153,7 +153,7 @@ describe("squaresnap", function()
       local result = sync(app)
       assert.equal(1, result.code)
       assert.matches("^squaresnap: filesystem: [^\n]*" .. dir .. "/m: [^\n]*; "
-        .. "put that right, then run it again\n$", result.err)
+        .. "fix that, then run it again\n$", result.err)
     end)
 
     it("says what to do with a file in the way, and gives no advice for Lua",
@@ -198,7 +198,7 @@ describe("squaresnap", function()
         assert.equal(1, result.code)
         assert.matches("^squaresnap: filesystem: [^\n]* is being changed by "
           .. "another process or task [^\n]*; run it again when that has "
-          .. "ended\n$", result.err)
+          .. "finished\n$", result.err)
       end
     end)
 

@@ -61,7 +61,7 @@ describe("squaresnap rehearse", function()
     local result = rehearse("--latest", "--yes", "--keep")
     assert.equal(0, result.code, result.err)
     assert.matches("  kept\n$", result.out)
-    assert.matches("it goes on running", result.err)
+    assert.matches("it keeps running", result.err)
     assert.equal(0, #s:requests(DELETE))
   end)
 
@@ -96,13 +96,13 @@ describe("squaresnap rehearse", function()
 
   -- Exit code, and what is said, when something goes wrong.
   local FAILURES = {
-    ["a version nobody has"] = { 5, "shows the versions there are",
+    ["a version nobody has"] = { 5, "shows which versions there are",
       words = { "--version-id", "nothing" } },
     ["an upload that is refused"] = { 4, "; no copy was made", uploads = 1,
       fault = { fault = "respond", status = 403, code = "MISSING_SCOPE",
         match = { method = "POST" } } },
     ["an upload that may have been carried out"] = { 1, "a copy may have been "
-      .. "made all the same: look for an application that you do not know; "
+      .. "made anyway: look for an application that you do not recognise; "
       .. "look in the platform's dashboard", uploads = 1,
       fault = { fault = "reset", match = { method = "POST" }, work = true } },
     ["a copy that never runs"] = { 1, "timeout: not done within 4 seconds, "
@@ -209,7 +209,8 @@ describe("squaresnap rehearse", function()
     it("in mid-upload says what may be there", function()
       s:fault { fault = "stall", match = { pattern = "^/v2/apps$" } }
       assert.matches("interrupted; it was being uploaded: look in the "
-        .. "platform's dashboard for an application that you do not know\n$",
+        .. "platform's dashboard for an application that you do not "
+        .. "recognise\n$",
         interrupt(function()
           s:wait_requests(function(one) return one.stalled end, 1, 20)
         end))

@@ -154,14 +154,14 @@ describe("squaresnap restore", function()
     local result = restore("--latest", "-y")
     assert.equal(1, result.code)
     assert.matches("pending: RESTORE_IN_PROGRESS[^\n]*; a restore takes about "
-      .. "a minute: run it again then\n$", result.err)
+      .. "a minute: wait, then run it again\n$", result.err)
   end)
 
   it("warns when it may have been carried out", function()
     s:fault { fault = "reset", match = { method = "POST" }, work = true }
     local result = restore("--latest", "-y")
     assert.equal(1, result.code)
-    assert.matches("it may have been carried out all the same", result.err)
+    assert.matches("it may have been carried out anyway", result.err)
     assert.equal(1, #posts())
   end)
 

@@ -136,8 +136,8 @@ describe("squaresnap", function()
       local result = process.wait()
       assert.equal(130, result.code)
       assert.equal("", result.out)
-      assert.matches("squaresnap: interrupted; what has come is kept: run the "
-        .. "same command again and it goes on\n$", result.err)
+      assert.matches("squaresnap: interrupted; what was downloaded is kept: "
+        .. "run the same command again to resume\n$", result.err)
       assert.is_nil(result.err:find("traceback", 1, true))
       assert.is_nil(lfs.attributes(name))
       go_on()
@@ -160,7 +160,7 @@ describe("squaresnap", function()
       process.type "\3"
       local result = process.wait()
       assert.equal(130, result.code, result.out)
-      assert.matches("squaresnap: interrupted; what has come is kept",
+      assert.matches("squaresnap: interrupted; what was downloaded is kept",
         result.out)
       go_on()
       local again = command.terminal(s, words).wait()
@@ -216,8 +216,8 @@ describe("squaresnap", function()
       process.interrupt()
       local result = process.wait()
       assert.equal(130, result.code)
-      assert.matches("^squaresnap: interrupted; what was sent may be carried "
-        .. "out all the same: look with `squaresnap list`", result.err)
+      assert.matches("^squaresnap: interrupted; the request may still be "
+        .. "carried out: check with `squaresnap list`", result.err)
       s:release()
     end)
 

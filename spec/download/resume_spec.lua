@@ -414,7 +414,7 @@ describe("a download that was stopped", function()
 
   ------------------------------------------------- 24, 27: somebody else
 
-  it("does not replace a file that has appeared meanwhile", function()
+  it("does not replace a file that has appeared in the meantime", function()
     local url = s:put_file(NAME, bytes)
     local zip, err = download(url, { progress = function()
       helpers.write_file(path(NAME), "theirs")

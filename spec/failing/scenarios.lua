@@ -338,7 +338,7 @@ add("zip", {
 local report = {} -- the last rehearsal's
 local told -- and its error
 local copies = {} -- of earlier ones, still there
-local may_come = false -- whether the one before was left while it was uploaded
+local may_come = false -- whether the one before was left during the upload
 
 local function rehearse(env, client)
   told = nil
@@ -436,7 +436,7 @@ add("failing tasks", {
     assert(not ok)
     why = tostring(why)
     if not why:find("of its own", 1, true)
-      and not why:find("must not yield", 1, true) then
+      and not why:find("must not call coroutine.yield", 1, true) then
       error(why, 0)
     end
     return true

@@ -162,7 +162,7 @@ describe("in a C host", function()
       assert(noisy:account())
     ]])
     assert.matches("nobody waits", out, 1, true)
-    local _, told = out:gsub("the trace function failed and is off", "")
+    local _, told = out:gsub("the trace function failed and was turned off", "")
     assert.equal(1, told)
   end)
 

@@ -44,8 +44,8 @@ describe("a mirror where locks are refused", function()
     local out, code = prune()
     assert.equal(1, code)
     assert.matches("^squaresnap: filesystem: cannot lock " .. dir
-      .. "/%.mirror%.lock: [^;\n]*; put that right, or, where the file system "
-      .. "takes no locks, give %-%-no%-lock while nothing else changes the "
+      .. "/%.mirror%.lock: [^;\n]*; fix that, or, on a file system without "
+      .. "locks, use %-%-no%-lock while nothing else changes the "
       .. "mirror\n$", out)
     assert.equal(2, #assert(m:list()))
     out, code = prune "--no-lock"
@@ -63,7 +63,7 @@ describe("a mirror where locks are refused", function()
       .. s.http_snapshots_url, "sync", app, "--dir", dir }
     local out, code = squaresnap(words, s.key)
     assert.equal(1, code)
-    assert.matches("give --no-lock while", out, 1, true)
+    assert.matches("use --no-lock while", out, 1, true)
     words[#words + 1] = "--no-lock"
     out, code = squaresnap(words, s.key)
     assert.equal(0, code, out)

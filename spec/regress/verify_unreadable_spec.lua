@@ -10,7 +10,7 @@ describe("verify", function()
   before_each(function() folder, dir, m = mirrors.begin() end)
   after_each(function() mirrors.finish(folder, m) end)
 
-  it("calls what it cannot look at failed, and leaves it", function()
+  it("calls what it cannot examine failed, and leaves it", function()
     mirrors.put(dir, { version = "v1" })
     local gone = mirrors.put(dir, { version = "v2", at = mirrors.AT + 1 })
     local odd = mirrors.put(dir, { version = "v3", at = mirrors.AT + 2 })
@@ -26,7 +26,7 @@ describe("verify", function()
       .. ".zip: No such file or directory" },
       { results[2].err.kind, results[2].err.message })
     assert.same({ "filesystem", "cannot read " .. odd
-      .. ".zip: it is no plain file" },
+      .. ".zip: it is not a regular file" },
       { results[3].err.kind, results[3].err.message })
     assert.is_nil(results[3].set_aside)
     assert.is_string(lfs.attributes(gone .. ".json", "mode"))

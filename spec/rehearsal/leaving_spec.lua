@@ -247,7 +247,7 @@ describe("a process that rehearses", function()
       task:cancel()
     ]]
     assert.equal(0, code, err)
-    assert.matches("left while it was uploaded: look for an application that "
+    assert.matches("left during the upload: look for an application that "
       .. "you do not know", err)
   end)
 

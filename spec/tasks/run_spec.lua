@@ -187,10 +187,10 @@ describe("inside a task", function()
       client:run(function()
         for _ = 1, 2 do
           assert.error_matches(function() client[name](client, print) end,
-            name .. ": not inside a task")
+            name .. ": cannot be called inside a task")
           coroutine.wrap(function()
             assert.error_matches(function() client[name](client, print) end,
-              name .. ": not inside a task")
+              name .. ": cannot be called inside a task")
           end)()
           client:sleep(0)
         end

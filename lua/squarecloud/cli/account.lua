@@ -77,7 +77,7 @@ function account.quota(client)
   if not who then return nil, err end
   if not who.memory_mb then
     return nil, failures.new { operation = "quota", kind = "protocol",
-      message = "the platform does not say the plan's memory" }
+      message = "the platform does not report the plan's memory" }
   end
   local list
   list, err = all_snapshots(client, who)

@@ -36,7 +36,7 @@ local function create_patiently(session, id, several)
   end
   local wait = err.retry_after or PACE
   if wait > 60 then return nil, err end
-  session.console:note("%s: the platform wants %s between two: waiting",
+  session.console:note("%s: the platform asks for a pause of %s: waiting",
     console.show(id), format.seconds(wait))
   session:client():sleep(wait)
   return create(session, id)
@@ -59,8 +59,8 @@ local function tell_accepted(session, id)
   out:document { app_id = id, application_type = session:application_type(),
     status = "processing" }
   out:line("%-16s  %s  -", "being made", console.show(id))
-  out:note("%s: the platform makes it in the background: %s shows it when it "
-    .. "is there", console.show(id), failures.call("list", { id = id,
+  out:note("%s: the platform is making it in the background: %s shows it when "
+    .. "it is done", console.show(id), failures.call("list", { id = id,
     database = session.options.database }))
 end
 

@@ -39,7 +39,7 @@ return function(session)
   if filename and options.all then
     session:refuse("--all needs a folder: -o names a single file")
   elseif filename and (filename:find "[%c\\]" or #filename > 241) then
-    session:refuse "-o: that is no plain file name"
+    session:refuse "-o: that is not a plain file name"
   end
   local chosen, err = choose(session, id)
   if not chosen then return session:report(err, { id = id }) end

@@ -30,21 +30,21 @@ local function again(about)
 end
 
 local function continue(about)
-  return again(about) .. ": it goes on where it stopped"
+  return again(about) .. " to resume"
 end
 
 local HINTS = {}
 
 function HINTS.authentication(_, about)
-  return ("check the key%s, or make a new one in the platform's dashboard")
+  return ("check the key%s, or create a new one in the platform's dashboard")
     :format(about.key_source and " in " .. console.show(about.key_source)
       or "")
 end
 
 function HINTS.permission(err, about)
   if err.code == "UPGRADE_REQUIRED" then
-    return about.command == "list" and "the whole account's list needs a paid "
-      .. "plan: name the applications (`squaresnap list ID`)"
+    return about.command == "list" and "listing the whole account needs a "
+      .. "paid plan: name the applications (`squaresnap list ID`)"
       or "this needs a paid plan"
   elseif err.code == "MISSING_SCOPE" then
     return "give the key that scope in the platform's dashboard, or use "
@@ -55,7 +55,7 @@ end
 
 function HINTS.not_found(err, about)
   if err.code == "SNAPSHOT_NOT_FOUND" or err.code == "VERSION_NOT_LISTED" then
-    return call("list", about) .. " shows the versions there are"
+    return call("list", about) .. " shows which versions there are"
   elseif err.http_status and err.operation:find "^download" then
     return "it is gone from the store: " .. call("list", about)
       .. " shows what there is"
@@ -67,8 +67,8 @@ end
 
 function HINTS.quota(_, about)
   local at = about.next_free_at and about.next_free_at()
-  if not at then return "`squaresnap quota` shows when one frees up" end
-  return ("the next one frees up at %s, in %s"):format(
+  if not at then return "`squaresnap quota` shows when the next one is free" end
+  return ("the next one is free at %s, in %s"):format(
     format.time(at, about.utc), format.span(at - os.time()))
 end
 
@@ -81,10 +81,10 @@ end
 
 function HINTS.pending(err, about)
   if err.code == "RESTORE_IN_PROGRESS" then
-    return "a restore takes about a minute: run it again then"
+    return "a restore takes about a minute: wait, then run it again"
   end
-  return "it is being made: " .. call("list", about)
-    .. " shows it when it is there"
+  return "it is still being made: " .. call("list", about)
+    .. " shows it when it is done"
 end
 
 local function move_away(about)
@@ -97,46 +97,46 @@ function HINTS.integrity(err, about)
   if not err.operation then return move_away(about) end
   return ("nothing was kept: %s%s"):format(again(about),
     about.command == "download"
-    and ", or take another version (--version-id)" or "")
+    and ", or choose another version (--version-id)" or "")
 end
 
 function HINTS.expired(_, about)
-  return again(about) .. ": it asks for a new address and goes on"
+  return again(about) .. " to get a new address and resume"
 end
 
 function HINTS.filesystem(err, about)
   if err.errno == EWOULDBLOCK then
-    return "run it again when that has ended"
+    return "run it again when that has finished"
   elseif err.errno == ENOSPC or err.errno == EDQUOT or err.errno == EFBIG then
-    return "make room, then " .. (about.transfer and continue(about)
+    return "free some space, then " .. (about.transfer and continue(about)
       or "run it again")
   elseif err.advice then -- of a mirror's lock
-    return "put that right, or, where the file system takes no locks, give "
-      .. "--no-lock while nothing else changes the mirror"
+    return "fix that, or, on a file system without locks, use --no-lock while "
+      .. "nothing else changes the mirror"
   end
-  return "put that right, then " .. (about.transfer and continue(about)
+  return "fix that, then " .. (about.transfer and continue(about)
     or "run it again")
 end
 
 function HINTS.exists(_, about)
-  return about.command == "download" and "--force replaces it"
+  return about.command == "download" and "use --force to replace it"
     or move_away(about)
 end
 
 function HINTS.tls()
-  return "the other side could not be trusted; SSL_CERT_FILE may name the "
-    .. "certificates that can"
+  return "the server's certificate is not trusted; SSL_CERT_FILE may name the "
+    .. "certificates to trust"
 end
 
 function HINTS.protocol(_, about)
-  return (about.base_url and "is " .. about.base_url .. " right? With"
-    or "with") .. " --verbose more is told"
+  return (about.base_url and "is " .. about.base_url .. " right? " or "")
+    .. "--verbose shows more"
 end
 
 function HINTS.bad_request(err, about)
   if not err.http_status then return nil end -- the line says what is wrong
   return about.id and "check the id and the version"
-    or "with --verbose more is told"
+    or "--verbose shows more"
 end
 
 local function transport(_, about)
@@ -149,8 +149,8 @@ HINTS.network, HINTS.timeout, HINTS.server = transport, transport, transport
 local function hint_of(err, about)
   if err.hint ~= nil then return err.hint end
   if err.sent and err.kind ~= "pending" then
-    return "it may have been carried out all the same: look with "
-      .. call("list", about) .. " before running it again"
+    return "it may have been carried out anyway: check with "
+      .. call("list", about) .. " before you run it again"
   end
   return HINTS[err.kind] and HINTS[err.kind](err, about)
 end

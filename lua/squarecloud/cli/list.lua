@@ -20,8 +20,8 @@ local function read_since(session, now)
   if from then
     return function(info) return info.timestamp >= from end
   elseif not retention.parse_duration(text) then
-    session:refuse('--since takes a time (2024-06-27, "2024-06-27 06:23", '
-      .. "2024-06-27T06:23:00Z) or how long ago (7d)")
+    session:refuse('--since must be a time (2024-06-27, "2024-06-27 06:23", '
+      .. "2024-06-27T06:23:00Z) or a duration (7d)")
   end
   return function(info)
     return #retention.newer_than({ info }, text, { now = now }) == 1

@@ -10,7 +10,7 @@ local function number(name, least, most)
   return function(text)
     local value = text:find "^%d+%.?%d*$" and tonumber(text)
     if value and value >= least and value <= most then return value end
-    return nil, ("%s takes a number of at least %s"):format(name, least)
+    return nil, ("%s must be a number, at least %s"):format(name, least)
   end
 end
 
@@ -18,7 +18,9 @@ local function whole(name, least, most)
   return function(text)
     local value = text:find "^%d+$" and math.tointeger(tonumber(text))
     if value and value >= least and value <= most then return value end
-    return nil, ("%s takes a whole number, %d to %d"):format(name, least, most)
+    return nil, most == math.maxinteger
+      and ("%s must be a whole number, at least %d"):format(name, least)
+      or ("%s must be a whole number from %d to %d"):format(name, least, most)
   end
 end
 
@@ -27,7 +29,7 @@ local function count(name)
     if text == "unlimited" or text == "-1" then return "unlimited" end
     local value = text:find "^%d+$" and math.tointeger(tonumber(text))
     if value then return value end
-    return nil, name .. ' takes a whole number or "unlimited"'
+    return nil, name .. ' must be a whole number or "unlimited"'
   end
 end
 
@@ -36,7 +38,7 @@ local function id_of(what)
   return function(text)
     if text == "" then return nil, what .. " is empty" end
     if text == "." or text == ".." then
-      return nil, what .. " is '.' or '..'"
+      return nil, what .. " cannot be '.' or '..'"
     elseif text:find "[\0-\31\127]" then
       return nil, what .. " contains a control character"
     end
@@ -55,7 +57,7 @@ end
 
 local function add_ids(command, args)
   command:argument "ID" { args = args, convert = id_of "the id", target = "id",
-    description = "Id of an application (or a database)." }
+    description = "Id of an application, or of a database." }
 end
 
 local function add_database(command)
@@ -64,19 +66,23 @@ end
 
 local function add_dry_run(command)
   command:flag "-n --dry-run" {
-    description = "Only say what would be done." }
+    description = "Only show what would be done." }
 end
 
 local function add_yes(command)
-  command:flag "-y --yes" { description = "Do not ask." }
+  command:flag "-y --yes" { description = "Do not ask first." }
 end
 
 local function add_no_lock(command)
-  command:flag "--no-lock" { description = "For a file system that takes no "
-    .. "locks: nothing else may change the mirror meanwhile." }
+  command:flag "--no-lock" { description = "For a file system without locks. "
+    .. "Nothing else may change the mirror in the meantime." }
 end
 
 local RULES = { "last", "hourly", "daily", "weekly", "monthly", "yearly" }
+
+local function unit_of(rule)
+  return (rule:gsub("ly$", ""):gsub("^dai$", "day"))
+end
 
 local function add_rules(command)
   local options = {}
@@ -84,17 +90,17 @@ local function add_rules(command)
     local name = "--keep-" .. rule
     options[#options + 1] = command:option(name) { argname = "N",
       convert = count(name), description = rule == "last"
-        and "Keep the N newest." or "Keep the newest of each of N "
-        .. rule:gsub("ly$", "s"):gsub("dais", "days") .. "." }
+        and "Keep the N newest." or ("Keep N %s snapshots, the newest of each "
+        .. "%s."):format(rule, unit_of(rule)) }
   end
   options[#options + 1] = command:option "--keep-within" { argname = "D",
-    description = "Keep all within a duration of the newest (2y5m7d3h)." }
+    description = "Keep everything within D of the newest (such as 2y5m7d3h)." }
   for i = 2, #RULES do
     options[#options + 1] = command:option("--keep-within-" .. RULES[i]) {
       argname = "D", description = "Keep the newest of each "
-        .. RULES[i]:gsub("ly$", ""):gsub("^dai$", "day") .. " within D." }
+        .. unit_of(RULES[i]) .. " within D." }
   end
-  command:group("Keep rules, as restic has them", table.unpack(options))
+  command:group("Keep rules, the same as restic's", table.unpack(options))
 end
 
 --- The policy that the options state, or nil when they state none.
@@ -123,44 +129,45 @@ local function define(name, summary, description, example, fill)
 end
 
 define("create", "Create a snapshot.",
-  [[Creates a snapshot of each application, or database with --database. The
-platform takes one every 5 seconds, and one a minute for each application;
-between several the command waits.]],
+  [[Creates a snapshot of each application, or of each database with --database.
+The platform accepts one every 5 seconds, and one a minute for the same
+application; the command waits between several.]],
   "squaresnap create 1d2cdc0d6ebd435c91315c6329d12eab --download backups",
   function(command)
     add_ids(command, "+")
     add_database(command)
     command:option "--download" { argname = "DIR",
       convert = not_empty "--download",
-      description = "Download it into this folder, too." }
+      description = "Also download it, into this folder." }
     add_dry_run(command)
   end)
 
 define("list", "List snapshots.",
-  [[Lists the snapshots of applications, or of databases with --database; of
-the whole account when no id is given (a paid plan's). Newest first.]],
+  [[Lists the snapshots of applications, or of databases with --database;
+without an id, those of the whole account (on a paid plan). Newest first.]],
   "squaresnap list --expires-within 3",
   function(command)
     add_ids(command, "*")
     command:flag "--database --databases" { target = "database",
-      description = "The ids are databases'. Without an id: the account's "
-        .. "databases only." }
+      description = "The ids are databases'. Without an id: only the "
+        .. "account's databases." }
     command:option "--newest" { argname = "N",
       convert = whole("--newest", 1, math.maxinteger),
-      description = "The N newest only." }
+      description = "Only the N newest." }
     command:option "--since" { argname = "T", description =
-      'Those made since a time: 2024-06-27, "2024-06-27 06:23", '
-      .. "2024-06-27T06:23:00Z, or how long ago (7d)." }
+      'Only those made since a time (2024-06-27, "2024-06-27 06:23", '
+      .. "2024-06-27T06:23:00Z) or within a duration (7d)." }
     command:option "--expires-within" { argname = "DAYS",
       convert = number("--expires-within", 0, 1e9),
-      description = "Those that the platform drops within so many days." }
+      description = "Only those that the platform deletes within so many "
+        .. "days." }
     command:flag "--show-urls" { description =
-      "Show download addresses: whoever has one can fetch the snapshot." }
+      "Show download addresses. Anyone who has one can fetch the snapshot." }
   end)
 
-define("download", "Download snapshots, checked.",
-  [[Downloads the newest snapshot, checks it down to every CRC, and only then
-gives the file its name. What is cut off goes on with the same command.]],
+define("download", "Download and check snapshots.",
+  [[Downloads the newest snapshot and checks every CRC; only then does the file
+get its name. If a download is cut off, run the same command to resume.]],
   "squaresnap download 1d2cdc0d6ebd435c91315c6329d12eab -o backups",
   function(command)
     add_ids(command, 1)
@@ -171,23 +178,24 @@ gives the file its name. What is cut off goes on with the same command.]],
         description = "The snapshot with this version id." },
       command:flag "--latest" { description = "The newest (the default)." },
       command:flag "--all" { description =
-        "All of them; files that are there already stay." })
+        "All of them; files that already exist are kept." })
     command:option "-o --output" { argname = "FILE|DIR",
-      convert = not_empty "--output", description = "Where to. A name that "
-        .. "does not end in .zip is a folder, made if missing. Default: ." }
-    command:flag "--force" { description = "Replace a file that is there." }
+      convert = not_empty "--output", description = "Where to save it. A "
+        .. "name that does not end in .zip is a folder, created if missing. "
+        .. "Default: the current folder." }
+    command:flag "--force" { description = "Replace an existing file." }
     command:option "--verify" { argname = "HOW",
       choices = { "full", "structure", "none" },
       description = "What to check: full (every CRC, the default), structure "
         .. "(the ZIP's directory), none." }
     command:option "--segments" { argname = "N",
       convert = whole("--segments", 1, 16),
-      description = "Connections at once, 1 to 16." }
+      description = "Connections to use at once, 1 to 16." }
   end)
 
 define("restore", "Restore a snapshot.",
-  [[Puts a snapshot's content back in place of what the application or database
-holds now. Asks for the id to be typed; without a terminal --yes is needed.]],
+  [[Replaces what the application or database holds now with a snapshot's
+content. Asks you to type the id; without a terminal, --yes is required.]],
   "squaresnap restore 1d2cdc0d6ebd435c91315c6329d12eab --latest "
     .. "--snapshot-first",
   function(command)
@@ -201,14 +209,14 @@ holds now. Asks for the id to be typed; without a terminal --yes is needed.]],
     add_yes(command)
     add_dry_run(command)
     command:flag "--snapshot-first" { description =
-      "Make a snapshot of what is there now, and wait for it, before." }
+      "First make a snapshot of the current state, and wait for it." }
   end)
 
-define("rehearse", "Try a restore out, as a new application.",
+define("rehearse", "Try out a restore, as a new application.",
   [[Downloads and checks an application's snapshot, uploads it as a new
-application, waits until that runs, and deletes it. The copy boots with the
+application, waits until it runs, and deletes it. The copy boots with the
 original's secrets and may talk to the same database, send the same messages,
-answer for the same bot: therefore --yes is needed, always.]],
+answer for the same bot: --yes is always required.]],
   "squaresnap rehearse 1d2cdc0d6ebd435c91315c6329d12eab --latest --yes",
   function(command)
     command:argument "ID" { convert = id_of "the id", target = "id",
@@ -222,18 +230,18 @@ answer for the same bot: therefore --yes is needed, always.]],
       .. "talk to." }
     command:flag "--keep" { description = "Do not delete the copy." }
     command:option "--timeout" { argname = "S", target = "within",
-      convert = number("--timeout", 0.001, 1e9), description = "Seconds until "
-        .. "it has to run, the transfers included (default 1800)." }
+      convert = number("--timeout", 0.001, 1e9), description = "Seconds "
+        .. "within which it must run, transfers included (default 1800)." }
     command:option "--settle" { argname = "S",
-      convert = number("--settle", 0, 1e9), description = "Seconds that it has "
-        .. "to go on running to count (default 5)." }
+      convert = number("--settle", 0, 1e9), description = "Seconds that it "
+        .. "must keep running to count (default 5)." }
     add_dry_run(command)
   end)
 
-define("sync", "Download what is not here yet.",
-  [[Downloads into a local mirror what the keep rules would keep and the mirror
-does not hold, soonest to expire first; without rules everything. Never removes
-anything.]],
+define("sync", "Download what a local mirror lacks.",
+  [[Downloads into a local mirror whatever the keep rules would keep and the
+mirror does not have yet; without rules, everything. What expires soonest comes
+first. Never removes anything.]],
   "squaresnap sync --all --dir /var/backups/square --keep-daily 7 -j 4",
   function(command)
     add_ids(command, "*")
@@ -250,9 +258,9 @@ anything.]],
   end)
 
 define("prune", "Remove what the keep rules drop.",
-  [[Removes files of a local mirror that the keep rules do not keep. The
-platform's snapshots are not touched. Asks; without a terminal --yes is
-needed.]],
+  [[Removes the files of a local mirror that the keep rules do not keep. The
+platform's snapshots are not touched. Asks first; without a terminal, --yes is
+required.]],
   "squaresnap prune --dir /var/backups/square --keep-daily 7 --keep-weekly 4",
   function(command)
     command:option "--dir" { argname = "DIR", count = "1",
@@ -271,18 +279,19 @@ define("verify", "Check ZIP files down to every CRC.",
       convert = not_empty "a file's name", description = "A ZIP file." }
   end)
 
-define("quota", "Show how many snapshots may still be made.",
+define("quota", "Show how many more snapshots may be made.",
   [[Counts the account's snapshots of the last 24 hours against the plan's
-daily number: one for each 128 MB of its memory.]],
+daily limit: one for each 128 MB of memory.]],
   "squaresnap --json quota", function() end)
 
 define("whoami", "Show the key's account and its ids.",
-  "Shows whose key it is, the plan, and the applications and databases.",
+  "Shows the key's account, its plan, and the ids of its applications and "
+    .. "databases.",
   "squaresnap whoami", function() end)
 
 define("completion", "Print a shell's completions.",
-  [[Prints the completions for a shell: bash and, behind its compinit, zsh eval
-them; fish takes them from `squaresnap completion fish | source`.]],
+  [[Prints a shell's completions. In bash, and in zsh after compinit, eval them;
+in fish: squaresnap completion fish | source]],
   'eval "$(squaresnap completion bash)"',
   function(command)
     command:argument "shell" { choices = { "bash", "zsh", "fish" },
@@ -292,20 +301,20 @@ them; fish takes them from `squaresnap completion fish | source`.]],
 ------------------------------------------------------------------ global
 
 local function add_globals(main)
-  main:flag "--json" { description = "Data as JSON, for programs." }
-  main:flag "-q --quiet" { description = "No messages but errors." }
-  main:flag "-v --verbose" { description = "Tell every request." }
-  main:flag "--no-progress" { description = "No bar." }
-  main:flag "--no-color" { description = "No colours (also: NO_COLOR)." }
-  main:flag "--utc" { description = "Times in UTC." }
+  main:flag "--json" { description = "Print data as JSON, for programs." }
+  main:flag "-q --quiet" { description = "Print no messages except errors." }
+  main:flag "-v --verbose" { description = "Show every request." }
+  main:flag "--no-progress" { description = "Show no progress." }
+  main:flag "--no-color" { description = "Use no colours (as NO_COLOR does)." }
+  main:flag "--utc" { description = "Show and read times in UTC." }
   main:option "--api-key-file" { argname = "F",
     convert = not_empty "--api-key-file",
-    description = "A file with the API key. Otherwise "
-      .. "SQUARECLOUD_API_KEY, SQUARE_API_KEY, or the platform's own command's "
-      .. "configuration." }
+    description = "Read the API key from this file. Otherwise it is "
+      .. "SQUARECLOUD_API_KEY, SQUARE_API_KEY, or what the platform's own "
+      .. "command is logged in with." }
   main:option "--timeout" { argname = "S",
     convert = number("--timeout", 0.001, 31536000), description = "Seconds "
-      .. "each request may take, and a transfer may stand still." }
+      .. "that each request may take, and that a transfer may stall." }
   main:option "--retries" { argname = "N",
     convert = whole("--retries", 0, 1000),
     description = "Attempts after the first (default 3)." }
@@ -323,7 +332,7 @@ end
 -- with "version", as soon as the word is met
 function parser.new(early)
   local main = argparse("squaresnap", "Square Cloud's snapshots: create, list, "
-    .. "download, check, restore.", "squaresnap COMMAND --help tells more, "
+    .. "download, check, restore.", "squaresnap COMMAND --help shows more, "
     .. "with an example. Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some "
     .. "of several failed, 4 not authenticated or permitted, 5 not found, 6 "
     .. "daily quota, 7 rate limited, 8 broken or expired, 130 interrupted.")
@@ -340,7 +349,7 @@ function parser.new(early)
   for _, entry in ipairs(commands) do
     local command = main:command(entry.name, entry.description)
       :summary(entry.summary) :add_help(false)
-      :epilog("Options of every command: squaresnap --help\n\nExample:\n   "
+      :epilog("Options for every command: squaresnap --help\n\nExample:\n   "
         .. entry.example)
     add_help(command)
     entry.fill(command)

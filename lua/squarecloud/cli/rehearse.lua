@@ -39,7 +39,7 @@ local function aftermath(session, report)
   local copy = report.id and "; the copy " .. console.show(report.id)
   if not copy then
     return report.bytes and "; it was being uploaded: " .. LOOK
-      .. " for an application that you do not know" or "; no copy was made"
+      .. " for an application that you do not recognise" or "; no copy was made"
   end
   return copy .. (report.deleted and " was deleted"
     or session.options.keep and " was kept"
@@ -77,8 +77,8 @@ local function tell(session, info, report)
     report.deleted and "deleted" or "kept")
   out:note("%s: the copy ran after %d s%s", console.show(session.options.id),
     math.ceil(report.seconds.upload + report.seconds.start),
-    report.deleted and " and was deleted" or "; it goes on running: delete it "
-    .. "when you have seen it")
+    report.deleted and " and was deleted" or "; it keeps running: delete it "
+    .. "when you are done")
 end
 
 -- What to do next; the message says what became of the copy.

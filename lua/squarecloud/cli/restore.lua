@@ -19,7 +19,7 @@ local function has_consent(session)
     console.show(options.id), options.version_id
     and "its snapshot " .. console.show(options.version_id)
     or "its newest snapshot"))
-  return out:ask("Type its id to go on:") == options.id
+  return out:ask("Type its id to continue:") == options.id
 end
 
 -- The snapshot's id and version id; nil and an error.
@@ -38,13 +38,13 @@ end
 -- Makes a snapshot of what is there now; nil and an error.
 local function save_first(session)
   local options, out = session.options, session.console
-  out:note("%s: a snapshot of what is there now, first",
+  out:note("%s: first making a snapshot of the current state",
     console.show(options.id))
   session:under_way "change"
   local made, err = session:client():snapshot { app_id = options.id,
     application_type = session:application_type(), wait = PATIENCE }
   if made then
-    out:note("%s: made, version %s", console.show(options.id),
+    out:note("%s: snapshot made, version %s", console.show(options.id),
       console.show(made.version_id or "-"))
   end
   return made, err

@@ -13,7 +13,8 @@ local function scope(session)
   local options = session.options
   local some = #options.id > 0
   if options.all and (some or options.database) then
-    session:refuse "--all is the whole account: without ids and --database"
+    session:refuse("--all is the whole account: it takes no ids and no "
+      .. "--database")
   elseif not (options.all or some) then
     session:refuse "sync needs ids, or --all for the whole account"
   end

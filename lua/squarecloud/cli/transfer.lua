@@ -72,7 +72,7 @@ local function tell_present(session, record, path)
   local fields = snapshots.to_table(record)
   fields.status, fields.path = "present", path
   session.console:document(fields)
-  session.console:note("%s is there already", console.show(path))
+  session.console:note("%s already exists", console.show(path))
 end
 
 --- Downloads one snapshot and tells what came of it.

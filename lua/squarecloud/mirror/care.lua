@@ -237,8 +237,8 @@ end
 care.describe = describe
 
 local REFUSED = {
-  foreign = "is not the mirror's",
-  newer = "is a newer version's",
+  foreign = "does not belong to the mirror",
+  newer = "was written by a newer version",
 }
 
 -- Whether another file is this snapshot already, as an error.
@@ -263,7 +263,8 @@ function care.adopt(mirror, entry)
   entry.bytes = files.size(entry.path)
   if not entry.bytes then
     return nil, failure.disk("cannot adopt", entry.path,
-      files.mode(entry.path) and "it is no plain file" or "it is not there")
+      files.mode(entry.path) and "it is not a regular file"
+      or "it does not exist")
   elseif known and known.bytes == entry.bytes then
     known.path = entry.path
     return known

@@ -33,7 +33,7 @@ function files.size(path)
     return found.size
   end
   return nil, failure.disk("cannot read", path,
-    found and "it is no plain file" or reason_of(reason), errno)
+    found and "it is not a regular file" or reason_of(reason), errno)
 end
 
 function files.is_folder(path)
@@ -46,7 +46,7 @@ function files.absolute(path)
   if path:sub(1, 1) ~= "/" then
     local here, reason, errno = lfs.currentdir()
     if not here then
-      return nil, failure.disk("cannot tell", "the current directory", reason,
+      return nil, failure.disk("cannot find", "the current directory", reason,
         errno)
     end
     path = here .. "/" .. path
@@ -124,7 +124,7 @@ function files.remove(path)
   local mode = files.mode(path)
   if mode ~= "file" then
     return nil, failure.disk("cannot remove", path,
-      mode and "it is no plain file" or "it is gone")
+      mode and "it is not a regular file" or "it no longer exists")
   end
   local ok, reason, errno = os.remove(path)
   if not ok then

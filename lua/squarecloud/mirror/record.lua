@@ -105,10 +105,10 @@ end
 -------------------------------------------------------------- all of them
 
 local WHY = {
-  none = "it has no JSON beside it; adopt takes it in",
-  torn = "the JSON beside it is empty; adopt takes it in",
-  foreign = "the JSON beside it is not the mirror's",
-  newer = "the JSON beside it is a newer version's",
+  none = "it has no JSON beside it; use adopt to add it",
+  torn = "the JSON beside it is empty; use adopt to add it",
+  foreign = "the JSON beside it does not belong to the mirror",
+  newer = "the JSON beside it was written by a newer version",
 }
 
 local function problem(path, kind, message)
@@ -124,7 +124,7 @@ local function look_at(found, stem)
   if not size then
     if files.mode(path) then
       problems[#problems + 1] = problem(path, "foreign",
-        "it is no plain file")
+        "it is not a regular file")
     elseif err.errno ~= ENOENT then -- else gone since its folder was read
       problems[#problems + 1] = problem(path, "unreadable", err.message)
       problems[#problems].entry = entry

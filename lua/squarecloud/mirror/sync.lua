@@ -100,7 +100,7 @@ local function ids_in(list, name)
     if layout.is_id(id) then
       ids[#ids + 1] = id
     else
-      err = odd_account("names one of the " .. name .. " without an id")
+      err = odd_account("lists one of the " .. name .. " without an id")
     end
   end
   return ids, err
@@ -115,7 +115,7 @@ local function ask_one_by_one(client, options)
   local found = response.response
   if type(found) ~= "table"
     or is_missing(found.applications) and is_missing(found.databases) then
-    return nil, odd_account "names nothing"
+    return nil, odd_account "is empty"
   end
   local asked, add = listings_of(client, {})
   local odd = {}
@@ -219,17 +219,18 @@ local function obstacle(path, item)
     if why ~= "foreign" and why ~= "newer" then
       return nil
     end
-    return failure.new("exists", path .. ".json is there, and not ours")
+    return failure.new("exists", path
+      .. ".json exists and does not belong to the mirror")
   end
   local size = files.size(zip)
   if known and identity(known) == identity(item) and size then
     return failure.advise("integrity", ("%s has %d bytes, not %d"):format(zip,
-      size, item.bytes), "verify { set_aside = true } makes room")
+      size, item.bytes), "use verify { set_aside = true } to move it away")
   elseif known or why == "foreign" or why == "newer" then
-    return failure.new("exists", zip .. " is there, and not this snapshot")
+    return failure.new("exists", zip .. " exists and is not this snapshot")
   end
-  return failure.advise("exists", zip .. " is there without its JSON",
-    "adopt takes it in"), size == item.bytes
+  return failure.advise("exists", zip .. " exists without its JSON",
+    "use adopt to add it"), size == item.bytes
 end
 
 -- Removes the JSON of a snapshot of which nothing came.
@@ -248,8 +249,8 @@ local function fetch(job, item, entry, watch)
     local adopted, err = care.adopt(job.mirror, entry)
     if not adopted and err.kind == "integrity" then
       -- an obstacle: verify knows no file without its JSON
-      err = failure.advise(err.kind, path .. ".zip is there without its JSON, "
-        .. "and damaged: " .. err.message, "move it away")
+      err = failure.advise(err.kind, path .. ".zip exists without its JSON "
+        .. "and is damaged: " .. err.message, "move it away")
     end
     return adopted and "adopted" or "failed", err
   elseif in_the_way then
