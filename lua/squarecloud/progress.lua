@@ -27,8 +27,8 @@ local DRAWS_A_SECOND = 20
 local WRAP_OFF, WRAP_ON = "\27[?7l", "\27[?7h"
 local CLEAR_LINE, CLEAR_BELOW = "\27[K", "\27[J"
 
----One transfer. Called with done, total, bytes_per_second: it is a download's
----progress function.
+---One transfer. It can be passed as a download's progress function: it is
+---called with done, total, bytes_per_second.
 ---@class squarecloud.progress.Bar
 ---@overload fun(done: integer, total: integer?, bytes_per_second: number?)
 local bar_methods = {}
@@ -36,17 +36,17 @@ local bar_methods = {}
 local Bar = { __name = "squarecloud.progress.Bar", __index = bar_methods }
 
 ---@class squarecloud.progress.Options
----@field stream? { write: function, flush?: function } default io.stderr. When
----one of them returns false, or nil and why, nothing more is written; what it
+---@field stream? { write: function, flush?: function } default io.stderr. If
+---either returns false, or nil and a reason, nothing more is written; what it
 ---raises is raised
----@field tty? boolean whether that is a terminal; found out for io.stderr and
+---@field tty? boolean whether it is a terminal; detected for io.stderr and
 ---io.stdout, else false
----@field width? integer columns; default found out
----@field color? boolean default where there is a terminal and no NO_COLOR
----@field total? boolean|string one line for all together, with this label
+---@field width? integer columns; detected by default
+---@field color? boolean default true on a terminal without NO_COLOR
+---@field total? boolean|string one line for all transfers, with this label
 ---@field clock? fun(): number seconds; default os.time
 
----Bars for several transfers, to be closed.
+---Bars for several transfers. Must be closed.
 ---@class squarecloud.Progress
 local methods = {}
 
@@ -221,9 +221,9 @@ function Bar.__call(bar, done, total, rate)
   end
 end
 
----Ends a transfer: its line becomes its last one.
----@param outcome? string|boolean what to say of it; true or nil: how much and
----how long; false: that it failed
+---Ends a transfer and writes its last line.
+---@param outcome? string|boolean what to say; true or nil: how much and how
+---long; false: that it failed
 function bar_methods:finish(outcome)
   local owner, state = self.owner, self.state
   if self.finished or owner.closed then
@@ -251,7 +251,7 @@ function bar_methods:finish(outcome)
   end
 end
 
----A transfer more.
+---Adds a transfer.
 ---@param label string shown with its control characters escaped
 ---@return squarecloud.progress.Bar bar
 function methods:add(label)
@@ -271,7 +271,7 @@ function methods:add(label)
   return bar
 end
 
----Says how much there will be in all, for the line of the total.
+---Sets how much there will be in all, for the line of the total.
 ---@param count integer transfers
 ---@param bytes? integer
 function methods:expect(count, bytes)
@@ -286,7 +286,7 @@ function methods:print(line)
   end
 end
 
----Ends it all: the lines of what is not finished stay as they are.
+---Ends it: the lines of unfinished transfers stay as they are.
 function methods:close()
   if self.closed then
     return
@@ -333,9 +333,9 @@ local function check(options)
   end
 end
 
----Bars on a terminal; elsewhere, or with TERM=dumb, few plain lines.
+---Bars on a terminal; elsewhere, or with TERM=dumb, a few plain lines.
 ---@param options? squarecloud.progress.Options
----@return squarecloud.Progress progress to be closed
+---@return squarecloud.Progress progress must be closed
 local function new(options)
   options = options or {}
   check(options)

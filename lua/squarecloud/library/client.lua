@@ -8,16 +8,17 @@
 ---@alias squarecloud.AnySnapshot squarecloud.SnapshotInfo|squarecloud.Snapshot
 
 ---@class squarecloud.RehearsalOptions
----@field consent true must be said: the copy boots with the original's
----secrets, and may talk to the same database
----@field keep? boolean the copy is left running; default false
----@field timeout? number seconds until it has to run, transfers included;
+---@field consent true required: the copy boots with the original's secrets,
+---and may talk to the same database
+---@field keep? boolean leave the copy running; default false
+---@field timeout? number seconds within which it must run, transfers included;
 ---default 1800
----@field settle? number seconds that it has to go on running; default 5
----@field progress? squarecloud.RehearsalProgress false cancels
----@field report? table is filled as the rehearsal goes; one for each
+---@field settle? number seconds that it must keep running to count; default 5
+---@field progress? squarecloud.RehearsalProgress return false to cancel
+---@field report? table filled in as the rehearsal proceeds; use one for each
 
----Is told of each step as it goes on; the last three in transfers only.
+---Called during each step; the last three arguments are given for transfers
+---only.
 ---@alias squarecloud.RehearsalProgress
 ---| fun(step: squarecloud.RehearsalStep, done?: integer, total?: integer, bytes_per_second?: number): false?
 
@@ -25,22 +26,24 @@
 
 ---@class squarecloud.Rehearsal
 ---@field id? string the copy's, once the platform has named it
----@field status? string the platform's last word on it
----@field bytes? integer of the snapshot
----@field seconds table<squarecloud.RehearsalStep, number> each step's
----@field deleted boolean the copy is gone again
+---@field status? string its status, as the platform last reported it
+---@field bytes? integer the snapshot's size
+---@field seconds table<squarecloud.RehearsalStep, number> how long each step
+---took
+---@field deleted boolean whether the copy has been deleted
 
----A client of the platform. Its calls block outside of a task and yield inside
----one. What the network, the disk or the platform decides is nil and an error;
----wrong use raises. Closed by `<close>`, `close` or the collector.
+---A client of the platform. Its calls block outside a task and yield inside
+---one. Whatever the network, the disk or the platform decides is returned as
+---nil and an error; wrong use raises. Closed by `<close>`, `close` or the
+---garbage collector.
 ---@class squarecloud.Client
 local Client = {}
 
 ---@class squarecloud.SnapshotOptions
 ---@field app_id string an application's id, or a database's
 ---@field application_type? squarecloud.ApplicationType default "app"
----@field wait? number seconds to wait until the platform has made it, when it
----only promises to; default 0
+---@field wait? number seconds to wait for the snapshot if the platform makes
+---it in the background; default 0
 
 ---@class squarecloud.ListOptions
 ---@field app_id string an application's id, or a database's
@@ -50,34 +53,37 @@ local Client = {}
 ---@field scope? "applications"|"databases" default "applications"
 
 ---@class squarecloud.RestoreOptions
----@field app_id string what is restored
+---@field app_id string the application or database to restore
 ---@field application_type? squarecloud.ApplicationType default "app"
 ---@field snapshot_id string the snapshot's `id`
 ---@field version_id string the snapshot's `version_id`
 ---@field wait? number seconds to wait until it runs again; default 0
 
 ---@class squarecloud.DownloadOptions
----@field path? string the folder, made if missing; default "."
----@field filename? string plain, without folders; default
+---@field path? string the folder, created if missing; default "."
+---@field filename? string a plain name, without folders; default
 ---`<id>_<YYYYMMDDTHHMMSSZ>.zip`
----@field overwrite? boolean default false: error kind `exists`
----@field resume? boolean goes on with what an earlier call left; default true
+---@field overwrite? boolean replace an existing file; default false, which
+---gives an error of kind `exists`
+---@field resume? boolean continue what an earlier call left; default true
 ---@field verify? "full"|"structure"|false how the ZIP is checked before it
----gets its name: every CRC, its directory, or not; default "full"
----@field segments? integer connections at once, 1 to 16; default the client's
+---gets its name: every CRC, its directory, or not at all; default "full"
+---@field segments? integer connections to use at once, 1 to 16; default the
+---client's
 ---@field progress? squarecloud.ProgressFunction
 
 ---@class squarecloud.UrlDownloadOptions: squarecloud.DownloadOptions
----@field url string a snapshot's address; `filename` comes from it unless given
+---@field url string a snapshot's address; `filename` defaults to the name in it
 
----Called as bytes come: how many there are, of how many (nil when not known),
----and how many a second. What it raises is raised by the call; `false` cancels
----the download (what came is kept for the next call).
+---Called as bytes arrive: how many there are, out of how many (nil when not
+---known), and how many per second. What it raises is raised by the call;
+---returning `false` cancels the download (what has arrived is kept for the next
+---call).
 ---@alias squarecloud.ProgressFunction
 ---| fun(done: integer, total: integer?, bytes_per_second: number): false?
 
----Creates a snapshot. Sent once: never repeated when it may have been carried
----out (see the error's `sent`).
+---Creates a snapshot. Never sent again if it may have been carried out (see the
+---error's `sent`).
 ---@param options squarecloud.SnapshotOptions|string or the application's id
 ---@return squarecloud.Snapshot? snapshot
 ---@return squarecloud.Error? err
@@ -89,71 +95,72 @@ function Client:snapshot(options) end
 ---@return squarecloud.Error? err
 function Client:all_app_snapshots(options) end
 
----The snapshots of everything that the account has.
+---The snapshots of all the account's applications, or of all its databases.
 ---@param options? squarecloud.ListAllOptions|string or the scope
 ---@return squarecloud.SnapshotInfo[]? infos
 ---@return squarecloud.Error? err `permission` on plans without it
 function Client:all_snapshots(options) end
 
 ---Restores a snapshot: replaces what the application or database holds now.
----Sent once, like `snapshot`.
+---Like `snapshot`, never sent again if it may have been carried out.
 ---@param options squarecloud.RestoreOptions|squarecloud.AnySnapshot
 ---@return squarecloud.Response? response
 ---@return squarecloud.Error? err
 function Client:restore_snapshot(options) end
 
----Tries a restore out: downloads and checks a snapshot, uploads it as a new
----application, waits until that runs, and deletes it again, also when a step
----fails. Raises without `consent`, and for a database's snapshot.
+---Tries out a restore: downloads and checks a snapshot, uploads it as a new
+---application, waits until it runs, and deletes it, even if a step fails.
+---Raises without `consent`, and for a database's snapshot.
 ---@param snapshot squarecloud.Snapshot|squarecloud.SnapshotInfo
 ---@param options squarecloud.RehearsalOptions
 ---@return squarecloud.Rehearsal? report
----@return squarecloud.Error? err its message ends with what became of the
+---@return squarecloud.Error? err its message ends with what happened to the
 ---copy; `err.rehearsal` is the report so far
 function Client:rehearse_restore(snapshot, options) end
 
 ---Downloads a snapshot by its address.
 ---@param options squarecloud.UrlDownloadOptions|string or the url
----@return squarecloud.ZipFile? zip to be closed
+---@return squarecloud.ZipFile? zip must be closed
 ---@return squarecloud.Error? err
 function Client:download(options) end
 
----Who the key belongs to: `response.response.user`, and what there is.
+---The key's account: `response.response` has `user`, `applications` and
+---`databases`.
 ---@return squarecloud.Response? response
 ---@return squarecloud.Error? err
 function Client:account() end
 
----A handle for an application, so that its id is said once. Nothing is sent.
+---A handle for an application, which saves repeating its id. Nothing is sent.
 ---@param id string
 ---@return squarecloud.Handle app
 function Client:app(id) end
 
----A handle for a database, so that its id is said once. Nothing is sent.
+---A handle for a database, which saves repeating its id. Nothing is sent.
 ---@param id string
 ---@return squarecloud.Handle database
 function Client:database(id) end
 
 ---Starts a task and runs it up to its first wait.
----@param f function its results are those of `task:wait`
+---@param f function `task:wait` returns its results
 ---@param ... any passed to `f`
 ---@return squarecloud.Task task
 function Client:spawn(f, ...) end
 
----Spawns a function and steps until no task is left. Raises what it raised, or
----the first error of another task that nobody waited for.
+---Spawns a function and steps until no task is left. Raises the function's
+---error, or else the first error of a task that nobody waited for.
 ---@param f function
 ---@param ... any passed to `f`
 ---@return any ... what `f` returned
 function Client:run(f, ...) end
 
----Handles what has come, and resumes tasks. With 0 it never blocks: for a
----host's frame.
----@param seconds? number the longest wait for something to come; default 0
----@param events? integer at most so many are handled; default 100
+---Handles whatever has arrived, and resumes tasks. With 0 it never blocks,
+---which suits a host's frame.
+---@param seconds? number how long to wait for something to arrive; default 0
+---@param events? integer how many events to handle at most; default 100
 ---@return integer unfinished the number of unfinished tasks
 function Client:step(seconds, events) end
 
----Yields in a task, blocks outside.
+---Sleeps: yields in a task, blocks outside one.
 ---@param seconds number
 ---@return true? done
 ---@return squarecloud.Error? err `closed`
@@ -162,23 +169,23 @@ function Client:sleep(seconds) end
 ---@return integer unfinished the number of unfinished tasks
 function Client:pending() end
 
----The descriptor that is readable while something waits for `step`: for any
----event loop. Owned by the module; not to be read or closed.
+---The descriptor that is readable while something is ready for `step`, for any
+---event loop. It belongs to the module: do not read or close it.
 ---@return integer fd
 function Client:pollfd() end
 
----The same as `pollfd`, under the name that luasocket's `select` asks for.
+---The same as `pollfd`, under the name that luasocket's `select` uses.
 ---@return integer fd
 function Client:getfd() end
 
----What an event loop is to wait for.
+---What an event loop should wait for.
 ---@return "r" events
 function Client:events() end
 
----When an event loop is to call at the latest: never.
+---When an event loop must call at the latest: never.
 ---@return nil timeout
 function Client:timeout() end
 
 ---Ends what is under way and closes the client, its records and handles; their
----plain fields stay readable. A second time does nothing.
+---plain fields stay readable. Closing twice does nothing.
 function Client:close() end

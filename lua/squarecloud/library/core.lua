@@ -7,52 +7,53 @@
 local core = {}
 
 ---@class squarecloud.ClientOptions
----@field api_key string the account's; the only one that must be given
----@field base_url? string the API's address; default the platform's. https;
----http for loopback addresses only
----@field snapshots_url? string the store's; default the platform's
----@field account_id? string default what the key begins with, else asked for
----once
----@field timeout? number seconds, each attempt of a read; default 30
----@field action_timeout? number seconds, each attempt of creating or
----restoring; default 300
----@field connect_timeout? number seconds; default 10
----@field stall_timeout? number seconds that a download may bring no byte;
+---@field api_key string the account's API key; the only required option
+---@field base_url? string the API's address; default the platform's. Must be
+---https, except on loopback addresses
+---@field snapshots_url? string the store's address; default the platform's
+---@field account_id? string default the part of the key before the first dash;
+---if it has none, the platform is asked once
+---@field timeout? number seconds for each attempt of a read; default 30
+---@field action_timeout? number seconds for each attempt to create or restore,
+---and for the answer to an upload; default 300
+---@field connect_timeout? number seconds to connect; default 10
+---@field stall_timeout? number seconds that a transfer may move no byte;
 ---default 30
 ---@field retries? integer attempts after the first; default 3
----@field max_retry_wait? number seconds, the longest `Retry-After` that is
----waited for; default 60
+---@field max_retry_wait? number seconds, the longest `Retry-After` to wait for;
+---default 60
 ---@field concurrency? integer transfers under way at once; default 8
----@field segments? integer connections of a download, 1 to 16; default 1
----@field max_response_bytes? integer of an API answer; default 8 MiB
+---@field segments? integer connections for one download, 1 to 16; default 1
+---@field max_response_bytes? integer the largest API answer; default 8 MiB
 ---@field ca_file? string certificates to trust, PEM; default the system's
----@field proxy? string its url, "" for none; default the environment's
+---@field proxy? string its url, "" for none; default from the environment
 ---@field user_agent? string default "squarecloud-lua/" and the version
----@field trace? fun(event: squarecloud.TraceEvent) is told of each request,
----answer and retry. What it raises turns it off, with a warning
+---@field trace? fun(event: squarecloud.TraceEvent) called for each request,
+---answer and retry. If it raises, it is turned off with a warning
 
----What a trace function is told: no key, no signature, no query.
+---What a trace function receives. There is no key, signature or query in it.
 ---@class squarecloud.TraceEvent
 ---@field event "request"|"response"|"failure"|"retry"|"file"
 ---@field operation string "snapshot a1"
 ---@field method string
 ---@field url string without its query
 ---@field attempt integer from 1
----@field detail? string what went wrong; the range that is asked for; of a file:
----that it is continued or started over, what the file system refuses
+---@field detail? string what went wrong; the range requested; for a file: that
+---it is continued or started over, or what the file system refuses
 ---@field http_status? integer
----@field bytes? integer of the answer
----@field seconds? number it took, or that are waited before the retry
----@field dropped? integer events before this one that there was no room for
+---@field bytes? integer the answer's size
+---@field seconds? number how long it took, or the wait before the retry
+---@field dropped? integer how many events before this one were lost for lack of
+---room
 
 ---Makes a client; nothing is sent. Wrong options raise.
 ---@param options squarecloud.ClientOptions|string or the key alone
----@return squarecloud.Client client to be closed
+---@return squarecloud.Client client must be closed
 function core.Client(options) end
 
 ---Opens a ZIP file and reads its directory.
 ---@param path string
----@return squarecloud.ZipFile? zip to be closed
+---@return squarecloud.ZipFile? zip must be closed
 ---@return squarecloud.Error? err `filesystem`, `integrity`
 function core.open_zip(path) end
 

@@ -4,38 +4,38 @@
 -- this.
 
 ---@alias squarecloud.ErrorKind
----| "authentication" the key is missing, wrong or revoked
----| "permission" the key or the plan may not do this
----| "not_found" no such application, database, snapshot, version, entry
+---| "authentication" the key is missing, wrong or revoked (401)
+---| "permission" the key or the plan does not allow this (402, 403)
+---| "not_found" no such application, database, snapshot, version or entry (404)
 ---| "bad_request" the platform does not understand the request
----| "rate_limited" too many requests; see `retry_after`
----| "quota" the daily number of snapshots is used up
+---| "rate_limited" too many requests; see `retry_after` (429)
+---| "quota" the daily quota of snapshots is used up; never tried again
 ---| "pending" a snapshot is being made, or a restore is under way
----| "server" the platform, or a gateway in front of it, failed
----| "network" the way there failed
----| "tls" no trust in who answered
----| "timeout" while connecting, in all, or a stall
----| "protocol" an answer that is not what the API promises
----| "expired" a download address past its time: list again
+---| "server" the platform, or a gateway in front of it, failed (5xx)
+---| "network" the connection failed
+---| "tls" the server's certificate is not trusted
+---| "timeout" connecting or the whole took too long, or a transfer stalled
+---| "protocol" the answer is not what the API promises
+---| "expired" the download address has expired: list again
 ---| "integrity" the file is not the snapshot: short, changed, a broken ZIP
----| "filesystem" the disk said no; the message names the path
----| "exists" the file is there, and `overwrite` is not set
----| "cancelled" by the caller
----| "closed" by the caller
+---| "filesystem" the disk refused; the message names the path
+---| "exists" the file already exists, and `overwrite` is not set
+---| "cancelled" cancelled by the caller
+---| "closed" closed by the caller
 
----What comes behind nil. A table; `tostring` and `..` give one line fit for a
----person, without secrets.
+---What is returned after nil. A table; `tostring` and `..` give one line that a
+---person can read, without secrets.
 ---@class squarecloud.Error
 ---@field kind squarecloud.ErrorKind
 ---@field message string
----@field code? string the platform's: "APP_NOT_FOUND"
+---@field code? string the platform's own code: "APP_NOT_FOUND"
 ---@field http_status? integer
----@field retry_after? number seconds, when the platform says
+---@field retry_after? number seconds, if the platform says
 ---@field retryable boolean the same call may succeed later
----@field operation? string "restore_snapshot a1"
----@field sent boolean a create or restore may have been carried out
----@field curl_code? integer libcurl's
----@field errno? integer the system's
----@field rehearsal? squarecloud.Rehearsal of `rehearse_restore`: as far as it
----came
+---@field operation? string what was called: "restore_snapshot a1"
+---@field sent boolean a create, restore or upload may have been carried out
+---@field curl_code? integer libcurl's error code
+---@field errno? integer the system's error number
+---@field rehearsal? squarecloud.Rehearsal from `rehearse_restore`: the report
+---so far
 ---@operator concat(any): string

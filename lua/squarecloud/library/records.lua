@@ -6,18 +6,18 @@
 ---A snapshot that was just created. Read-only; `pairs`, `tostring`, and `==`
 ---by id and version.
 ---@class squarecloud.Snapshot
----@field url string where it is downloaded from
+---@field url string where to download it
 ---@field key string its key in the store
----@field id string its file's name in the store: what `snapshot_id` wants
+---@field id string its file's name in the store: pass it as `snapshot_id`
 ---@field app_id string
 ---@field application_type squarecloud.ApplicationType
 ---@field version_id? string tells the snapshots of one application apart
 ---@field created_at? string ISO 8601, from the answer's date
 local Snapshot = {}
 
----Downloads it, checks it, gives it its name.
+---Downloads it, checks it, and gives the file its name.
 ---@param options? squarecloud.DownloadOptions|string or the folder
----@return squarecloud.ZipFile? zip to be closed
+---@return squarecloud.ZipFile? zip must be closed
 ---@return squarecloud.Error? err
 function Snapshot:download(options) end
 
@@ -28,22 +28,22 @@ function Snapshot:to_table() end
 ---version. Reading a field sends nothing.
 ---@class squarecloud.SnapshotInfo
 ---@field id string the application's or database's name in the store
----@field size string bytes, as the platform's guide has it
+---@field size string bytes, as in the platform's guide
 ---@field created_at string ISO 8601
 ---@field name string the same as `id`, under its name on the wire
 ---@field modified string the same as `created_at`
 ---@field bytes integer
----@field timestamp number epoch seconds, with their fraction
+---@field timestamp number epoch seconds, with a fraction
 ---@field expires_at string ISO 8601: 30 days after `created_at`
 ---@field key string its key in the store
 ---@field version_id? string tells the snapshots of one application apart
----@field url string where it is downloaded from
+---@field url string where to download it
 ---@field application_type squarecloud.ApplicationType
 local SnapshotInfo = {}
 
----Downloads it, checks it, gives it its name.
+---Downloads it, checks it, and gives the file its name.
 ---@param options? squarecloud.DownloadOptions|string or the folder
----@return squarecloud.ZipFile? zip to be closed
+---@return squarecloud.ZipFile? zip must be closed
 ---@return squarecloud.Error? err
 function SnapshotInfo:download(options) end
 
@@ -61,14 +61,14 @@ function SnapshotInfo:to_table() end
 ---@field status? string "success"
 ---@field code? string
 ---@field message? string
----@field response? any what is in it, decoded; integers as integers
+---@field response? any its content, decoded; integers are integers
 ---@field http_status integer
 local Response = {}
 
 ---@return table fields a plain copy
 function Response:to_table() end
 
----An application or database of a client, by its id.
+---An application or database of a client, known by its id.
 ---@class squarecloud.Handle
 ---@field id string
 ---@field application_type squarecloud.ApplicationType

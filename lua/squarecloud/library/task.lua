@@ -3,20 +3,20 @@
 -- Tasks. Definitions for editors and for the reference pages; nobody runs
 -- this.
 
----A coroutine of the client's, made by `client:spawn`.
+---A coroutine that belongs to the client, made by `client:spawn`.
 ---@class squarecloud.Task
 ---@field status "running"|"done"|"failed"|"cancelled"
----@field traceback? string of what it raised
+---@field traceback? string where it raised its error
 local Task = {}
 
----Waits until it is done; may be repeated. Raises what it raised, the same
----object.
----@param seconds? number default without end
+---Waits until it is done; may be called again. Raises the same error that the
+---task raised.
+---@param seconds? number default no limit
 ---@return any ... what the function returned; or nil and an error of kind
----`timeout` (it goes on), `cancelled`, `closed`
+---`timeout` (the task keeps running), `cancelled` or `closed`
 function Task:wait(seconds) end
 
----Ends it, at once: its `<close>` variables run, its body is never resumed.
+---Ends it at once: its `<close>` variables are closed, its body never resumes.
 function Task:cancel() end
 
 ---@return table fields a plain copy: status, traceback

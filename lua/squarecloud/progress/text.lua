@@ -33,7 +33,7 @@ end
 
 ---A size for people: "0 B", "1.0 KiB", "45.6 MiB".
 ---@param bytes? number
----@return string text "?" for what is no size
+---@return string text "?" if it is not a size
 function text.format_bytes(bytes)
   if not is_amount(bytes) then
     return "?"
@@ -54,7 +54,7 @@ end
 
 ---A duration for people: "0:07", "12:34", "1:02:03", "3d 04h".
 ---@param seconds? number
----@return string text "-:--" for what is none, or longer than 999 days
+---@return string text "-:--" if it is not one, or longer than 999 days
 function text.format_duration(seconds)
   if not is_amount(seconds) or seconds >= 86400 * 1000 then
     return "-:--"
@@ -112,8 +112,8 @@ local function to_hex(bytes)
   end))
 end
 
----Text fit for a terminal: control characters, and bytes that are no UTF-8,
----as \xHH.
+---Text that is safe to print on a terminal: control characters and bytes that
+---are not UTF-8 become \xHH.
 ---@param value any
 ---@return string
 function text.escape(value)
@@ -133,7 +133,7 @@ function text.escape(value)
   return table.concat(parts)
 end
 
----How many columns a text takes (valid UTF-8, without control characters).
+---How many columns a text needs (valid UTF-8, without control characters).
 ---@param line string
 ---@return integer
 function text.width(line)
@@ -144,7 +144,7 @@ function text.width(line)
   return width
 end
 
----A text in at most so many columns: cut, with a `~` where something is gone.
+---A text shortened to so many columns, with a `~` where it was cut.
 ---@param line string
 ---@param columns integer
 ---@return string
@@ -302,7 +302,7 @@ function text.plain(state)
   return state.label .. ": " .. table.concat(parts, ", ")
 end
 
----What a transfer came to: "45.6 MiB in 0:14, 3.2 MiB/s".
+---What a transfer amounted to: "45.6 MiB in 0:14, 3.2 MiB/s".
 ---@param done? integer
 ---@param seconds integer how long it took
 ---@return string
