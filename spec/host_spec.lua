@@ -1,6 +1,8 @@
---- The static way: spec/host/host.c, a program with Lua, lua-cjson and the
--- whole module inside, is built as the README says and does the main job.
+--- The static way: the program of doc/embedding.md, with Lua, lua-cjson and the
+-- whole module inside, is built as that page says and does the main job.
 
+local lfs = require "lfs"
+local documents = require "spec.support.documents"
 local helpers = require "spec.support.helpers"
 local host = require "spec.support.host"
 local quote = require "spec.support.quote"
@@ -21,7 +23,20 @@ describe("a program with everything inside", function()
 
   lazy_setup(function()
     dir = helpers.tmpdir()
-    host.must("CFLAGS=-O0 sh spec/host/build.sh " .. quote.shell(dir.path))
+    for _, name in ipairs { "csrc", "lua" } do
+      assert(lfs.link(lfs.currentdir() .. "/" .. name, dir .. "/" .. name,
+        true))
+    end
+    local commands
+    for _, block in ipairs(documents.blocks "doc/embedding.md") do
+      if block.name then
+        helpers.write_file(dir .. "/" .. block.name, block.text)
+      else
+        commands = block.text
+      end
+    end
+    host.must(("cd %s\nexport CFLAGS=-O0\n%s"):format(
+      quote.shell(dir.path), commands))
   end)
   lazy_teardown(function() helpers.remove(dir.path) end)
 

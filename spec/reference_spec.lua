@@ -333,16 +333,4 @@ describe("the reference pages", function()
         helpers.read_file(("%s/%s.md"):format(pages.folder, page.name)))
     end)
   end
-
-  it("are told of in the README, each", function()
-    local readme = helpers.read_file "README.md"
-    for _, page in ipairs(pages.LIST) do
-      assert.is_truthy(readme:find(("(doc/%s.md)"):format(page.name), 1,
-        true), page.name)
-    end
-    for name in lfs.dir(pages.folder) do
-      assert.is_truthy(not name:find "%.md$"
-        or readme:find("doc/" .. name, 1, true), name)
-    end
-  end)
 end)
