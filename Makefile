@@ -106,7 +106,10 @@ builds:
 	@sh spec/builds/run.sh $B/builds
 
 install: all
-	@sh spec/support/install.sh $(CORE) "$(DESTDIR)$(PREFIX)"
+	@sh spec/support/install.sh $(CORE) "$(DESTDIR)" "$(PREFIX)" $(LUA)
+
+uninstall:
+	@sh spec/support/install.sh --remove "$(DESTDIR)" "$(PREFIX)"
 
 dist:
 	@sh spec/support/dist.sh $B/dist
@@ -124,4 +127,4 @@ clean:
 -include $(OBJ:.o=.d)
 .PHONY: all deps demo check test lint rock torture peers failing fuzz fuzz-long \
   asan tsan valgrind generational always under check-gc check-all docs coverage \
-  bench builds install dist distros env clean
+  bench builds install uninstall dist distros env clean
