@@ -133,11 +133,17 @@ describe("squaresnap completion", function()
   it("completes in fish", function()
     helpers.write_file(dir .. "/completion", completion "fish")
     for _, row in ipairs(TYPED) do
-      local line = row[1]:gsub("\t", "")
+      local line, found = row[1]:match "[^\t]*", {}
+      local typed = line:match "%S+$"
       local offers = run(("cd %s && HOME=%s fish --no-config -c "
         .. "'source completion; complete -C \"%s\"'"):format(dir, dir, line))
-      assert.equal(row[2][#row[2]], offers:match "^[^\t\n/]*", line)
-      assert.equal(1, select(2, offers:gsub("\n", "")), offers)
+      -- fish 4.0 also offers what only has these letters somewhere in it
+      for offer in offers:gmatch "[^\n]+" do
+        if offer:sub(1, #typed) == typed then
+          found[#found + 1] = offer:match "^[^\t/]*"
+        end
+      end
+      assert.same({ row[2][#row[2]] }, found, offers)
     end
   end)
 
