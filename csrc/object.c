@@ -15,6 +15,10 @@ static const struct sq_record_class *class_of(lua_State *L, int upvalue) {
   return lua_touserdata(L, lua_upvalueindex(upvalue));
 }
 
+static void push_class(lua_State *L, const struct sq_record_class *record) {
+  lua_pushlightuserdata(L, (void *)(uintptr_t)record);
+}
+
 static int mm_index(lua_State *L) {
   const struct sq_record_class *class = class_of(L, 2);
   luaL_checkudata(L, 1, class->name);
@@ -47,7 +51,7 @@ static int next_field(lua_State *L) {
 
 static int mm_pairs(lua_State *L) {
   lua_pushcfunction(L, next_field);
-  lua_pushlightuserdata(L, (void *)(uintptr_t)class_of(L, 1));
+  push_class(L, class_of(L, 1));
   lua_pushcclosure(L, m_to_table, 1);
   lua_pushvalue(L, 1);
   lua_call(L, 1, 1);
@@ -59,7 +63,7 @@ static int mm_pairs(lua_State *L) {
  * upvalue. */
 static void set_closure(lua_State *L, const char *name, lua_CFunction f,
                         const struct sq_record_class *class) {
-  lua_pushlightuserdata(L, (void *)(uintptr_t) class);
+  push_class(L, class);
   lua_pushcclosure(L, f, 1);
   lua_setfield(L, -2, name);
 }
@@ -76,7 +80,7 @@ void sq_record_setup(lua_State *L, const struct sq_record_class *class) {
     lua_pushinteger(L, i);
     lua_setfield(L, -2, class->fields[i]);
   }
-  lua_pushlightuserdata(L, (void *)(uintptr_t) class);
+  push_class(L, class);
   lua_pushcclosure(L, mm_index, 2);
   lua_setfield(L, -2, "__index");
   lua_pop(L, 1);

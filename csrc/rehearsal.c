@@ -73,7 +73,9 @@ static void empty(const char *path) {
   DIR *dir = opendir(path);
   const struct dirent *entry;
   if (!dir) return;
-  while ((entry = readdir(dir))) (void)unlinkat(dirfd(dir), entry->d_name, 0);
+  int folder = dirfd(dir);
+  while (folder >= 0 && (entry = readdir(dir)))
+    (void)unlinkat(folder, entry->d_name, 0);
   closedir(dir);
 }
 

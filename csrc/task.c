@@ -501,8 +501,7 @@ static int mm_gc(lua_State *L) {
   }
   sq_link_leave(&t->siblings);
   sq_link_leave(&t->last);
-  while (sq_list_pop(&t->waiters))
-    ;
+  while (sq_list_pop(&t->waiters)) continue;
   struct sq_state *s = t->state;
   if (!t->active) take_down(L, t, 1);
   t->state = NULL;

@@ -339,10 +339,12 @@ static inline const char *posix_said(int given, const char *filled) {
   return given == 0 ? filled : "unknown error";
 }
 
-#define STRERROR(err_no, buffer)                           \
-  _Generic(strerror_r(err_no, buffer, sizeof(buffer)), int \
-           : posix_said, default                           \
-           : gnu_said)(strerror_r(err_no, buffer, sizeof(buffer)), buffer)
+/* clang-format off */ /* each version lays _Generic out another way */
+#define STRERROR(err_no, buffer)                       \
+  _Generic(strerror_r(err_no, buffer, sizeof(buffer)), \
+           int: posix_said, default: gnu_said)(        \
+      strerror_r(err_no, buffer, sizeof(buffer)), buffer)
+/* clang-format on */
 
 bool sq_failure_errno(struct sq_failure *f, int err_no, const char *what,
                       const char *path) {
@@ -351,7 +353,7 @@ bool sq_failure_errno(struct sq_failure *f, int err_no, const char *what,
   if (path == NULL) {
     sq_failure_set(f, SQ_FILESYSTEM, "%s: %s", what, said);
   } else {
-    char shown[PATH_SHOWN];
+    char shown[PATH_SHOWN] = "";
     sq_show(shown, sizeof shown, path, strlen(path));
     sq_failure_set(f, SQ_FILESYSTEM, "%s %s: %s", what, shown, said);
   }

@@ -16,9 +16,13 @@ struct sq_link {
   struct sq_link *prev, *next; /* both null while in no list */
 };
 
+static inline void *sq_link_holder(void *link, size_t offset) {
+  return (char *)link - offset;
+}
+
 /* The struct of `type` that holds `link` as its `member`. */
 #define SQ_HOLDER(link, type, member) \
-  ((type *)(void *)((char *)(link)-offsetof(type, member)))
+  ((type *)sq_link_holder(link, offsetof(type, member)))
 
 static inline void sq_list_init(struct sq_link *head) {
   head->prev = head->next = head;

@@ -87,7 +87,8 @@ static bool open_folder(struct sq_part *p, bool make, struct sq_failure *f) {
     p->folder = open(p->dir, flags);
   }
   if (p->folder >= 0) return true;
-  return sq_failure_errno(f, errno, "cannot open the folder", p->dir);
+  sq_failure_errno(f, errno, "cannot open the folder", p->dir);
+  return false;
 }
 
 /* The final name must be free, or replaceable. */
@@ -337,7 +338,9 @@ bool sq_part_reserve(struct sq_part *p, int64_t total, struct sq_failure *f) {
     return no_room(p, err_no, total, f);
   }
 #else
-  (void)p, (void)total, (void)f;
+  (void)p;
+  (void)total;
+  (void)f;
 #endif
   return true;
 }

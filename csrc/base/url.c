@@ -56,8 +56,8 @@ static bool decode_one(const char **s, const char *end, char *c) {
  * "Determine if a word has a byte less than n", Bit Twiddling Hacks). */
 static bool has_control(uint64_t x) {
   const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
-  uint64_t delete = x ^ (ones * 0x7f);
-  return (((x - ones * 0x20) & ~x) | ((delete - ones) & ~delete)) & tops;
+  uint64_t del = x ^ (ones * 0x7f);
+  return (((x - ones * 0x20) & ~x) | ((del - ones) & ~del)) & tops;
 }
 
 bool sq_text_is_plain(const char *s, size_t n) {

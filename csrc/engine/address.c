@@ -57,10 +57,11 @@ static const char *judge_scheme(CURLU *u) {
   char *scheme = NULL, *host = NULL;
   CURLUcode rc = curl_url_get(u, CURLUPART_SCHEME, &scheme, 0);
   if (rc == CURLUE_OK) rc = curl_url_get(u, CURLUPART_HOST, &host, 0);
-  const char *problem = rc == CURLUE_OK ? judge_host(scheme, host)
-                        : rc == CURLUE_OUT_OF_MEMORY
-                            ? sq_address_no_memory
-                            : "needs a scheme and a host";
+  const char *problem = "needs a scheme and a host";
+  if (rc == CURLUE_OUT_OF_MEMORY)
+    problem = sq_address_no_memory;
+  else if (scheme && host)
+    problem = judge_host(scheme, host);
   curl_free(scheme);
   curl_free(host);
   return problem;

@@ -149,7 +149,7 @@ bool sq_crew_add(struct sq_crew *crew, struct sq_job *job) {
 static void wait_quiet(struct sq_crew *crew, double seconds) {
   int64_t end = sq_now() + sq_nanoseconds(seconds);
   while (crew->busy > 0 && sq_cond_wait_until(&crew->quiet, &crew->lock, end))
-    ;
+    continue;
 }
 
 /* With the lock held: drops the jobs not begun, or all of those but `last`

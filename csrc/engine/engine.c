@@ -111,8 +111,7 @@ void sq_engine_free(struct sq_engine *e) {
     sq_process_leave();
   }
   pthread_mutex_lock(&e->lock);
-  while (sq_list_pop(&e->outbox))
-    ;
+  while (sq_list_pop(&e->outbox)) continue;
   sq_queues_close(e);
   pthread_mutex_unlock(&e->lock);
   sq_engine_unref(e);

@@ -45,7 +45,7 @@ static void wait_for_busy(void) {
   int64_t end = sq_now() + PATIENCE;
   while (process.busy > 0 &&
          sq_cond_wait_until(&process.fewer, &process.lock, end))
-    ;
+    continue;
 }
 
 static void at_exit(void) {

@@ -52,8 +52,7 @@ void sq_queues_close(struct sq_engine *e) {
  * wakeup is lost.  At most one signal is outstanding: there is room for it. */
 static void wake_reader(struct sq_engine *e) {
   uint64_t one = 1;
-  while (write(e->writable, &one, sizeof one) < 0 && errno == EINTR)
-    ;
+  while (write(e->writable, &one, sizeof one) < 0 && errno == EINTR) continue;
   atomic_fetch_add(&e->written, 1);
 }
 
@@ -64,7 +63,7 @@ static void drain(struct sq_engine *e) {
   if (written == e->drained && written == atomic_load(&e->claimed)) return;
   e->drained = written;
   while (read(e->readable, counts, sizeof counts) < 0 && errno == EINTR)
-    ;
+    continue;
 }
 
 /* With the lock held: true when the caller is to wake the reader after

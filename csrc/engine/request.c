@@ -300,8 +300,8 @@ struct sq_op *sq_request_new(struct sq_profile *p,
   if (r->file) sq_zip_retain(r->file);
   r->post = r->op.changes = strcmp(options->method, "POST") == 0;
   if (r->operation && r->url && (r->body_text || !options->body)) return &r->op;
-  sq_op_unref(&r->op);
-  return NULL;
+  sq_op_unref(&r->op); /* frees it */
+  return NULL;         /* cppcheck-suppress memleak */
 }
 
 const struct sq_head *sq_request_head(const struct sq_op *op) {

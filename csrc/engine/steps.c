@@ -44,7 +44,8 @@ const struct sq_failure *sq_op_failure(const struct sq_op *op) {
 /* ---- places and times ------------------------------------------------- */
 
 struct sq_wire *sq_op_wire(struct sq_op *op) {
-  return op->engine->wire;
+  struct sq_engine *e = op->engine;
+  return e->wire;
 }
 
 struct sq_op *sq_op_dying_twin(struct sq_op *op,

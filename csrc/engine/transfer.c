@@ -172,7 +172,10 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose,
 /* The connection is there, and the request is about to go out. */
 static int on_request(void *arg, char *ip, char *local, int port, int lport) {
   struct sq_transfer *t = arg;
-  (void)ip, (void)local, (void)port, (void)lport;
+  (void)ip;
+  (void)local;
+  (void)port;
+  (void)lport;
   t->sent = true;
   t->active_at = sq_now();
   return CURL_PREREQFUNC_OK;

@@ -42,7 +42,10 @@ static bool tree_failed(const struct tree *t, int err_no, const char *what,
   size_t root = strlen(t->root_path);
   char *whole = malloc(root + n + 2);
 
-  if (!whole) return sq_failure_errno(f, err_no, what, t->root_path);
+  if (!whole) {
+    sq_failure_errno(f, err_no, what, t->root_path);
+    return false;
+  }
   memcpy(whole, t->root_path, root);
   whole[root] = '/';
   memcpy(whole + root + 1, path, n);

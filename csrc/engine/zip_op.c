@@ -103,8 +103,8 @@ struct sq_op *sq_zip_op_new(struct sq_zip *zip,
   if ((z->options.path || !options->path) &&
       (z->options.name || !options->name))
     return &z->op;
-  sq_op_unref(&z->op);
-  return NULL;
+  sq_op_unref(&z->op); /* frees it */
+  return NULL;         /* cppcheck-suppress memleak */
 }
 
 struct sq_zip *sq_zip_op_take_zip(struct sq_op *op) {

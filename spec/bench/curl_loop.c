@@ -21,8 +21,9 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *arg) {
   n *= one;
   if (b->size + n > b->capacity) {
     b->capacity = 2 * (b->size + n);
-    b->data = realloc(b->data, b->capacity);
-    if (!b->data) return 0;
+    char *more = realloc(b->data, b->capacity);
+    if (!more) return 0;
+    b->data = more;
   }
   memcpy(b->data + b->size, bytes, n);
   b->size += n;

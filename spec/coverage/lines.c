@@ -62,10 +62,11 @@ static void on_line(lua_State *L, lua_Debug *ar) {
 }
 
 static void write_down(void) {
+  static const char folder[] = COVERAGE_DIR;
   char name[512];
   int known = atomic_load(&count);
   if (known == 0) return;
-  snprintf(name, sizeof name, COVERAGE_DIR "/lines.%ld", (long)getpid());
+  snprintf(name, sizeof name, "%s/lines.%ld", folder, (long)getpid());
   FILE *out = fopen(name, "a");
   if (!out) return;
   for (int i = 0; i < known; i++)

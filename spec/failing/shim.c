@@ -336,7 +336,7 @@ WRAP(EVENTFD, int, eventfd, (unsigned value, int flags), (value, flags))
 /* O_TMPFILE is nobody's here. */
 #define MODE_OF(flags)                \
   mode_t mode = 0;                    \
-  if ((flags)&O_CREAT) {              \
+  if (O_CREAT & (flags)) {            \
     va_list arguments;                \
     va_start(arguments, flags);       \
     mode = va_arg(arguments, mode_t); \
@@ -489,7 +489,8 @@ static char warned[1024];
 
 static void on_warning(void *ud, const char *words, int more) {
   size_t used = strlen(warned);
-  (void)ud, (void)more;
+  (void)ud;
+  (void)more;
   snprintf(warned + used, sizeof warned - used, "%s", words);
 }
 

@@ -115,18 +115,18 @@ static uint64_t empty_folder(int folder) {
   for (struct dirent *e; (e = readdir(dir));) {
     struct stat st;
     if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-    CHECK(fstatat(dirfd(dir), e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0);
+    CHECK(fstatat(folder, e->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0);
     CHECK(S_ISREG(st.st_mode) || S_ISDIR(st.st_mode));
     CHECK((st.st_mode & 07077) == 0);
     CHECK(strstr(e->d_name, ".squarecloud-") != e->d_name);
     if (S_ISDIR(st.st_mode)) {
-      int inner = openat(dirfd(dir), e->d_name, O_RDONLY | O_DIRECTORY);
+      int inner = openat(folder, e->d_name, O_RDONLY | O_DIRECTORY);
       CHECK(inner >= 0);
       files += empty_folder(inner);
-      CHECK(unlinkat(dirfd(dir), e->d_name, AT_REMOVEDIR) == 0);
+      CHECK(unlinkat(folder, e->d_name, AT_REMOVEDIR) == 0);
     } else {
       files++;
-      CHECK(unlinkat(dirfd(dir), e->d_name, 0) == 0);
+      CHECK(unlinkat(folder, e->d_name, 0) == 0);
     }
   }
   closedir(dir);

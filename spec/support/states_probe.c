@@ -53,7 +53,8 @@ static void copy_path(lua_State *from, lua_State *to, const char *field) {
 }
 
 static int f_new(lua_State *L) {
-  lua_State **state = lua_newuserdatauv(L, sizeof(lua_State *), 0);
+  lua_State **state =
+      (lua_State **)lua_newuserdatauv(L, sizeof(lua_State *), 0);
   *state = NULL;
   luaL_setmetatable(L, STATE);
   *state = luaL_newstate();
@@ -85,7 +86,8 @@ static int m_run(lua_State *L) {
 }
 
 static int m_close(lua_State *L) {
-  lua_State **state = luaL_checkudata(L, 1, STATE), *mine = *state;
+  lua_State **state = (lua_State **)luaL_checkudata(L, 1, STATE);
+  lua_State *mine = *state;
   *state = NULL;
   if (mine) lua_close(mine);
   return 0;
