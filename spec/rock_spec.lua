@@ -119,6 +119,39 @@ rocks_provided = { ["lua-cjson"] = "2.1.0-1", luafilesystem = "1.8.0-1",
   argparse = "0.7.1-1" }
 ]]
 
+describe("make dist", function()
+  local dir
+  before_each(function() dir = helpers.tmpdir() end)
+  after_each(function() helpers.remove(dir.path) end)
+
+  -- Runs it from a copy of its script, with the PATH given.
+  local function refused(path)
+    host.must(("mkdir -p %s/spec/support && cp spec/support/dist.sh "
+      .. "%s/spec/support"):format(quote.shell(dir.path),
+      quote.shell(dir.path)))
+    local out, err, code = host.run(("env PATH=%s /bin/sh %s %s"):format(
+      quote.shell(path), quote.shell(dir .. "/spec/support/dist.sh"),
+      quote.shell(dir .. "/dist")))
+    assert.equal("", out)
+    assert.equal(1, code)
+    assert.same({ "spec" }, helpers.names(dir.path))
+    return err
+  end
+
+  it("says what it needs", function()
+    local tools = helpers.tmpdir()
+    host.must("ln -s $(command -v dirname) " .. quote.shell(tools.path))
+    assert.equal("dist: please install: git luarocks zip\n",
+      refused(tools.path))
+    helpers.remove(tools.path)
+  end)
+
+  it("says that it is not in a checkout", function()
+    assert.matches("^dist: git cannot read this folder: fatal: [^\n]*\n$",
+      refused(os.getenv "PATH"))
+  end)
+end)
+
 -- What `make dist` does, but with the tree as it is now.
 local PACK = [[
 cd DIR/pack && mkdir NAME && cp -R "$OLDPWD"/csrc "$OLDPWD"/lua "$OLDPWD"/doc \

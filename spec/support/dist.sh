@@ -14,8 +14,9 @@ for tool in git luarocks zip; do
   command -v $tool >/dev/null || missing="$missing $tool"
 done
 [ -z "$missing" ] || fail "please install:$missing"
-why=$(git rev-parse HEAD 2>&1) ||
-  fail "this is no git checkout with a commit ($(echo "$why" | head -n 1))"
+top=$(git rev-parse --show-toplevel 2>&1) ||
+  fail "git cannot read this folder: $(echo "$top" | head -n 1)"
+[ "$top" -ef . ] || fail "$PWD is no git checkout"
 
 version=$(sed -n 's/^#define SQ_VERSION "\(.*\)"/\1/p' csrc/config.h)
 name=squarecloud-$version
