@@ -4,9 +4,10 @@
 --   local s = server.shared()   -- one per process, stopped when it ends
 --   local s <close> = server.start()
 --
--- Owns the nginx process (a child of this one) and its temporary folder. It
--- ends with `stop`, when the object is collected or the Lua state closed, and
--- by itself within 0.3 s when this process is gone, however it went.
+-- Owns the nginx process (a child of this one, in a session of its own: what a
+-- terminal sends does not reach it) and its temporary folder. It ends with
+-- `stop`, when the object is collected or the Lua state closed, and by itself
+-- within 0.3 s when this process is gone, however it went.
 --
 -- Fields: `http`, `https` (HTTP/2 and 1.1), `https1` (HTTP/1.1 only):
 -- addresses without a path; `base_url`, `snapshots_url` over https,
@@ -164,11 +165,11 @@ local function launch(self)
     ports = self.ports, ipv6 = ipv6 })
   write_file(dir .. "/boot.json", cjson.encode {
     dir = dir, token = self.token, parent = self.parent, ports = self.ports,
-    key = self.key, account_id = self.account_id })
-  local process = assert(io.popen(("echo $$; exec env -i LC_ALL=C.UTF-8 "
-    .. 'TMPDIR=%s PATH="${PATH:-/usr/bin:/bin}" %s -e %s -p %s -c %s '
-    .. "</dev/null >/dev/null 2>&1"):format(quote(dir), quote(found.file),
-    quote(dir .. "/error.log"), quote(dir),
+    key = self.key, account_id = self.account_id, account = self.account })
+  local process = assert(io.popen(("echo $$; exec setsid "
+    .. 'env -i LC_ALL=C.UTF-8 TMPDIR=%s PATH="${PATH:-/usr/bin:/bin}" '
+    .. "%s -e %s -p %s -c %s </dev/null >/dev/null 2>&1"):format(
+    quote(dir), quote(found.file), quote(dir .. "/error.log"), quote(dir),
     quote(dir .. "/nginx.conf")), "r"))
   self.process, self.pid = process, process:read "n"
   local ping = cjson.encode { op = "ping", token = self.token }
@@ -229,16 +230,19 @@ Server.__index = function(self, name)
 end
 
 --- Starts a server of its own. Raises when there is no nginx.
--- @param opts key, account_id: others than the usual ones
+-- @param opts key, account_id, account (what it holds: as fixtures.lua):
+-- others than the usual ones; parent: the id of the process with which it is
+-- to end, instead of this one
 function server.start(opts)
   opts = opts or {}
   local base = os.getenv "TMPDIR" or "/tmp"
   local made = run("mktemp -d " .. quote(base .. "/squarecloud-server.XXXXXX")
-    .. " && od -An -N16 -tx1 /dev/urandom")
+    .. " 2>/dev/null && od -An -N16 -tx1 /dev/urandom")
   if not made then error("no temporary folder in " .. base, 2) end
   local dir, noise = made:match("^([^\n]+)\n(.*)$")
   local self = {
-    dir = dir, parent = own_pid(), token = noise:gsub("%s", ""),
+    dir = dir, owner = own_pid(), token = noise:gsub("%s", ""),
+    parent = opts.parent or own_pid(), account = opts.account,
     account_id = opts.account_id or ACCOUNT, key = opts.key or KEY,
     ca_file = dir .. "/ca.pem", null = cjson.null,
     apps = { "1d2cdc0d6ebd435c91315c6329d12eab",
@@ -283,7 +287,7 @@ end
 function Server:stop()
   if self.stopped then return end
   self.stopped = true
-  if own_pid() ~= self.parent then return end
+  if own_pid() ~= self.owner then return end
   end_process(self)
   self.held_refused:close()
   self.held_silent:close()
@@ -453,6 +457,12 @@ function Server:add_snapshot(spec)
   local tail = entry.path .. "?" .. entry.key
   entry.url, entry.http_url = self.https .. tail, self.http .. tail
   return entry
+end
+
+--- Makes snapshots of the files as they are now: of each { app = id, modified =
+-- epoch seconds }, or `database`, in a list.
+function Server:make_snapshots(list)
+  call(self, "make_snapshots", { list = list })
 end
 
 --- Removes all snapshots of { app = id } or { database = id }.

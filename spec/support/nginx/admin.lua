@@ -74,6 +74,15 @@ function ops.add_snapshot(given)
     size = entry.size }
 end
 
+function ops.make_snapshots(given)
+  local list = {}
+  for i, one in ipairs(given.list) do
+    list[i] = { resource = resource_of(one), modified_ms = one.modified * 1000 }
+  end
+  local made, err = state.make_snapshots(list)
+  if not made then error(err[3], 0) end
+end
+
 function ops.remove_snapshots(given)
   resource_of(given).snapshots = {}
 end

@@ -4,6 +4,7 @@
 -- `server:requests()` gives) and the requests under way.
 
 local cjson = require "cjson"
+local lfs = require "lfs"
 local answers = require "answers"
 local faults = require "faults"
 local posix = require "posix"
@@ -13,6 +14,7 @@ local state = require "state"
 local app = { records = {} }
 
 local BODY_KEPT = 1024 * 1024
+local REMOVALS = 10 -- of the folder, when the parent is gone
 local under_way = {} -- by $serial, which an internal redirect keeps
 local last_serial = 0
 
@@ -23,10 +25,13 @@ function app.boot(file)
   app.token = settings.token
   app.settings = settings
   state.boot(settings)
-  local born = posix.started_at(settings.parent)
+  local born, tries = posix.started_at(settings.parent), 0
   assert(ngx.timer.every(0.2, function()
-    if posix.started_at(settings.parent) ~= born then
-      posix.remove_tree(settings.dir)
+    if posix.started_at(settings.parent) == born then return end
+    -- what the parent had started may still write there
+    pcall(posix.remove_tree, settings.dir)
+    tries = tries + 1
+    if tries >= REMOVALS or not lfs.symlinkattributes(settings.dir, "mode") then
       posix.terminate_self()
     end
   end))

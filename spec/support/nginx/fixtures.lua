@@ -13,7 +13,7 @@ local function noise(count, seed)
   return table.concat(parts)
 end
 
-local fixtures = {}
+local fixtures = { name = "tester", email = "tester@example.com" }
 
 fixtures.applications = {
   {

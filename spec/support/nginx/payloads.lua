@@ -87,8 +87,8 @@ function payloads.me()
   for _, list in ipairs { apps, databases } do
     for _, one in ipairs(list) do used = used + one.ram end
   end
-  local user = json { id = state.account, name = "tester",
-    email = "tester@example.com", locale = "en-US", created_at = CREATED_AT,
+  local user = json { id = state.account, name = state.owned.name,
+    email = state.owned.email, locale = "en-US", created_at = CREATED_AT,
     plan = { name = state.config.plan, duration = 4102444800000,
       memory = { limit = limit, available = limit - used, used = used } } }
   return ('{"user":%s,"applications":%s,"databases":%s}'):format(user,

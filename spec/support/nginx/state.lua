@@ -130,7 +130,7 @@ function state.reset()
   for _, kind in ipairs { "applications", "databases" } do
     local folder, known = state.dir .. "/live/" .. kind, {}
     lfs.mkdir(folder)
-    for _, spec in ipairs(fixtures[kind]) do
+    for _, spec in ipairs(state.owned[kind]) do
       known[folder_of(spec.id)] = true
     end
     for name in lfs.dir(folder) do
@@ -139,7 +139,7 @@ function state.reset()
       end
     end
     state[kind] = {}
-    for _, spec in ipairs(fixtures[kind]) do
+    for _, spec in ipairs(state.owned[kind]) do
       spec.kind = kind
       state.add_resource(spec)
     end
@@ -149,6 +149,7 @@ end
 function state.boot(settings)
   state.dir, state.account = settings.dir, settings.account_id
   state.key, state.ports = settings.key, settings.ports
+  state.owned = settings.account or fixtures
   state.reset()
 end
 
@@ -239,14 +240,6 @@ function state.succeeds(command, ...)
   return status == 0 or status == true
 end
 
--- Zips a folder with the command; an empty one, which that refuses, is an
--- empty archive.
-local function zip_folder(dir, file)
-  return state.succeeds([[cd %s &&
-    if [ -n "$(ls -A)" ]; then zip -qrX %s .; else
-    { printf 'PK\5\6' && head -c 18 /dev/zero; } >%s; fi]], dir, file, file)
-end
-
 --- Puts a file among a resource's snapshots, newest first.
 -- @param spec file, modified_ms, version (nil: none), name, size, key, expires
 function state.place(resource, spec)
@@ -286,14 +279,49 @@ function state.path_of(entry)
     .. signature.escape(entry.name) .. ".zip"
 end
 
-local function make_snapshot(resource)
-  local version = state.random_version()
-  local file = state.dir .. "/store/" .. version .. ".zip"
-  if not zip_folder(resource.dir, file) then
-    os.remove(file)
-    return nil, { 500, "SNAPSHOT_FAILED", "zip failed, see error.log" }
+local function is_empty(dir)
+  for name in lfs.dir(dir) do
+    if name ~= "." and name ~= ".." then return false end
   end
-  return state.place(resource, { file = file, version = version })
+  return true
+end
+
+-- The shell's words that zip a folder, beside others, and that wait for it:
+-- when it fails there is no file. zip refuses an empty folder.
+local ZIP = "(cd %%s && exec zip -qrX -n .jpg %%s .) & zip_%d=$!\n"
+local ZIP_NOTHING = [[
+(cd %%s && printf 'PK\5\6' && head -c 18 /dev/zero) >%%s & zip_%d=$!
+]]
+local WAIT = "wait $zip_%d || rm -f %%s\n"
+
+--- Makes snapshots of the files that resources hold now, all at once.
+-- @param list of { resource =, modified_ms = (now) }
+-- @return their entries
+function state.make_snapshots(list)
+  local count, commands, words, entries = #list, {}, {}, {}
+  for i, one in ipairs(list) do
+    local dir = one.resource.dir
+    one.version = state.random_version()
+    one.file = state.dir .. "/store/" .. one.version .. ".zip"
+    commands[i] = (is_empty(dir) and ZIP_NOTHING or ZIP):format(i)
+    commands[count + i] = WAIT:format(i)
+    words[2 * i - 1], words[2 * i] = dir, one.file
+    words[2 * count + i] = one.file
+  end
+  state.succeeds(table.concat(commands) .. "true", unpack(words))
+  for i, one in ipairs(list) do
+    if not lfs.attributes(one.file) then
+      return nil, { 500, "SNAPSHOT_FAILED", "zip failed, see error.log" }
+    end
+    entries[i] = state.place(one.resource, one)
+  end
+  return entries
+end
+
+local function make_snapshot(resource)
+  local entries, err = state.make_snapshots { { resource = resource } }
+  if not entries then return nil, err end
+  return entries[1]
 end
 
 --- Creates a snapshot. Returns the entry, or `true` when it comes later.
