@@ -42,6 +42,12 @@ demo:
 	@sh spec/support/deps.sh demo
 	@$(MAKE) -s -j2 all && $(RUN) $(LUA) spec/demo.lua
 
+try: override export TRY := $(value TRY)
+try:
+	@sh spec/support/deps.sh try >&2
+	@$(MAKE) -s all >&2
+	@$(RUN) exec setpriv --pdeathsig HUP sh spec/support/try.sh $(LUA)
+
 check: all $(PROBES)
 	@$(BUSTED) $(SPECS)
 
@@ -125,6 +131,6 @@ clean:
 	rm -rf --one-file-system build
 
 -include $(OBJ:.o=.d)
-.PHONY: all deps demo check test lint rock torture peers failing fuzz fuzz-long \
+.PHONY: all deps demo try check test lint rock torture peers failing fuzz fuzz-long \
   asan tsan valgrind generational always under check-gc check-all docs coverage \
   bench builds install uninstall dist distros env clean

@@ -101,7 +101,7 @@ done
 # Not here: what runs no C of ours, or a build of its own.  Under valgrind, not
 # the command, whose start takes seconds, many times a spec; nor what puts an
 # allocator of its own before the C library's, as valgrind does.
-elsewhere='/(layers|retention|rock|server)_spec\.lua$'
+elsewhere='/(layers|retention|rock|server|try)_spec\.lua$'
 [ "$tool" != valgrind ] ||
   elsewhere="$elsewhere|^spec/(cli|progress)[/_]|/(failing|short_memory)_spec"
 
