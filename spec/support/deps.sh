@@ -12,6 +12,9 @@ missing=""
 need() { # need PACKAGE COMMAND...: the command tells whether it is there
   package=$1
   shift
+  case "$missing " in
+  *" $package "*) return ;;
+  esac
   PATH="$PATH:/usr/sbin:/sbin" "$@" >/dev/null 2>&1 ||
     missing="$missing $package"
 }
@@ -42,6 +45,7 @@ for_server() {
   need nginx command_is nginx
   need libnginx-mod-http-lua has_nginx_lua
   need openssl openssl version
+  need zip zip -v
   need unzip unzip -v
 }
 for_demo() {
