@@ -45,7 +45,7 @@ demo:
 try: override export TRY := $(value TRY)
 try:
 	@sh spec/support/deps.sh try >&2
-	@$(MAKE) -s all >&2
+	@$(MAKE) -s -j2 all >&2
 	@$(RUN) exec setpriv --pdeathsig HUP sh spec/support/try.sh $(LUA)
 
 check: all $(PROBES)

@@ -121,11 +121,11 @@ local function main(parent)
   return INTRO:format(#account.applications, #account.databases, made, s.dir)
 end
 
--- One line; with zip's own, of the log that goes with the server.
+-- One line; with what zip said, from the log that goes with the server.
 local function explain(err)
   local why
   for line in s and io.lines(s.dir .. "/error.log") or function() end do
-    why = line:match "^%s*zip [^\n]+" or why
+    why = not line:find "^%d+/" and line:match "zip.*" or why
   end
   return (tostring(err):gsub("^[%w_./]+:%d+: ", ""):gsub("!$", "")
     :gsub("see error%.log", why or "%0"))
