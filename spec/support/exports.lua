@@ -55,7 +55,9 @@ end
 local DEFAULT = "/usr/local/share:/usr/share"
 local home = set "XDG_DATA_HOME" or (os.getenv "HOME" or "") .. "/.local/share"
 local system = set "XDG_DATA_DIRS"
-local bash_looks = share == home or has(system or DEFAULT, share, ":")
+-- bash-completion 2.11 takes a home with a space in it for two folders
+local bash_looks = share == home and not home:find "%s"
+  or has(system or DEFAULT, share, ":")
 -- without the variable, fish does not look into /usr/local/share
 local fish_looks = share == home or has(system or "/usr/share", share, ":")
   or not ask "command -v fish"
