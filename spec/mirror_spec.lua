@@ -111,7 +111,7 @@ describe("a mirror", function()
     { "latest", { "" }, "latest: option 'id' must be an id, got ''" },
     { "restore_plan", { { id = "a", at = "x" } }, "option 'at': \"x\" is not" },
     { "adopt", {}, "adopt: option 'path' is missing" },
-    { "adopt", { "/x.zip" }, "adopt: '/x.zip' is not in a folder of this" },
+    { "adopt", { "/x.zip" }, "adopt: '/x.zip' is not in the folder of" },
     { "adopt", { { path = 1 } }, "adopt: option 'path' must be a string" },
   }
   for i, row in ipairs(WRONG) do
@@ -230,7 +230,7 @@ describe("a mirror", function()
       { "none", "has no JSON", { json = false } },
       { "none", "is empty", { json = "" } },
       { "none", "is empty", { json = ("\0"):rep(100) } },
-      { "newer", "a newer version's", { json = '{"mirror":2}' } },
+      { "newer", "a newer version", { json = '{"mirror":2}' } },
     }
     for i, row in ipairs(PROBLEMS) do
       it(("a ZIP whose JSON does not tell as a problem, #%d"):format(i),

@@ -193,7 +193,7 @@ describe("squaresnap restore", function()
         app .. " \n", "\4" } do
         local process = ask "--latest"
         downloads.wait(function()
-          return process.shown():find("go on:", 1, true)
+          return process.shown():find("continue:", 1, true)
         end, "the question")
         process.type(answer)
         local result = process.wait()
@@ -207,7 +207,7 @@ describe("squaresnap restore", function()
     it("ends at a Ctrl-C, with nothing sent", function()
       local process = ask "--latest"
       downloads.wait(function()
-        return process.shown():find("go on:", 1, true)
+        return process.shown():find("continue:", 1, true)
       end, "the question")
       process.type "\3"
       local result = process.wait()

@@ -101,7 +101,7 @@ describe("a mirror", function()
       assert.equal(path, assert(m:adopt(odd)).path)
       assert(os.rename(path, dir .. "/app/v1.zip"))
       assert.error_matches(function() m:adopt(dir .. "/app/../v1.zip") end,
-        "is not in a folder of this mirror")
+        "is not in the folder of an application or database of this mirror")
       local same <close> = assert(square.mirror.open(dir .. "/.//"))
       assert.equal(dir, same.dir)
     end)

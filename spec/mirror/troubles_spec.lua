@@ -156,8 +156,8 @@ describe("a mirror in trouble", function()
         return m:sync(client, { all = true, now = AT })
       end
       for response, why in pairs {
-        [""] = "names nothing", [',"response":null'] = "names nothing",
-        [',"response":{"applications":null}'] = "names nothing",
+        [""] = "is empty", [',"response":null'] = "is empty",
+        [',"response":{"applications":null}'] = "is empty",
         [',"response":{"applications":5,"databases":"x"}'] =
           "lists no applications",
       } do
@@ -170,7 +170,7 @@ describe("a mirror in trouble", function()
         .. '{"id":""},{"id":".."},{"id":"%s"}],"databases":null}')
         :format(s.apps[1])))
       assert.same({ "downloaded", "failed" }, mirrors.statuses(results))
-      assert.equal("account: protocol: the answer about the account names one "
+      assert.equal("account: protocol: the answer about the account lists one "
         .. "of the applications without an id", tostring(results[2].err))
       s:clear_faults()
     end)

@@ -248,7 +248,7 @@ describe("a process that rehearses", function()
     ]]
     assert.equal(0, code, err)
     assert.matches("left during the upload: look for an application that "
-      .. "you do not know", err)
+      .. "you do not recognise", err)
   end)
 
   it("needs TMPDIR to be there, and says so", function()

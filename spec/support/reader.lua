@@ -14,6 +14,13 @@ Reader.__index = Reader
 
 local root = lfs.currentdir()
 
+-- The command, run by the Lua that the specs run under: the PATH of cron has
+-- another.
+local SQUARESNAP = [[
+#!/bin/sh
+PATH=$REAL_PATH exec '%s/lua/squarecloud/bin/squaresnap' "$@"
+]]
+
 local NOTED = { "bin/sudo", "bin/apt-get", "bin/make", "bin/luarocks",
   "bin/systemctl", "bin/journalctl", ".ci/run" }
 
@@ -61,8 +68,7 @@ function reader.new()
   for _, name in ipairs { "csrc", "lua" } do -- a checkout, for who builds
     assert(lfs.link(root .. "/" .. name, dir .. "/" .. name, true))
   end
-  assert(lfs.link(root .. "/lua/squarecloud/bin/squaresnap",
-    dir .. "/.luarocks/bin/squaresnap", true))
+  write_program(dir .. "/.luarocks/bin/squaresnap", SQUARESNAP:format(root))
   for _, name in ipairs(NOTED) do
     write_program(dir .. "/" .. name, NOTE:format(root, build_folder()))
   end

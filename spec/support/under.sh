@@ -102,8 +102,10 @@ done
 # the command, whose start takes seconds, many times a spec; nor what puts an
 # allocator of its own before the C library's, as valgrind does.
 elsewhere='/(layers|retention|rock|server|try)_spec\.lua$'
-[ "$tool" != valgrind ] ||
-  elsewhere="$elsewhere|^spec/(cli|progress)[/_]|/(failing|short_memory)_spec"
+if [ "$tool" = valgrind ]; then
+  elsewhere="$elsewhere|^spec/(cli|documents|progress)[/_]"
+  elsewhere="$elsewhere|/(failing|short_memory)_spec"
+fi
 
 # shellcheck disable=SC2086
 files=$(find ${roots:-spec} -name '*_spec.lua') # fails when one is not there

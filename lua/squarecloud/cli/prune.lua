@@ -19,8 +19,10 @@ local function agree(session, mirror, policy)
         result.path), "\n")
     end
   end
+  local what = plan.planned == 1 and "this file"
+    or ("these %d files"):format(plan.planned)
   local answer = plan.planned == 0 and "y" or out:ask(
-    "Remove these %d files, %s? [y/N]", plan.planned, format.size(plan.bytes))
+    "Remove %s, %s? [y/N]", what, format.size(plan.bytes))
   if not answer or not answer:lower():find "^%s*y" then
     session:refuse("nothing was removed", 1)
   end

@@ -19,7 +19,8 @@ return function(session)
     local result, err = check(path)
     if result then
       tally:succeeded()
-      out:line("ok  %s  %d entries, %s%s", console.show(path), result.entries,
+      out:line("ok  %s  %d %s, %s%s", console.show(path), result.entries,
+        result.entries == 1 and "entry" or "entries",
         format.size(result.bytes), result.unverifiable > 0
         and (", %d not verifiable"):format(result.unverifiable) or "")
       out:document(result)
