@@ -49,7 +49,7 @@ local SENT = {
   { "a reset behind the answer's head", { fault = "reset", bytes = 0 },
     { kind = "network" } },
   { "a connection closed without an answer", { fault = "empty_reply" },
-    { kind = "network", curl_code = 52 } },
+    { kind = "network", curl_code = { 52, 56 } } },
   { "an answer cut short", { fault = "cut", bytes = 5 },
     { kind = "network" } },
   { "an answer that ends in its head", { fault = "raw",

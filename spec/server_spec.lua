@@ -6,6 +6,7 @@ local lfs = require "lfs"
 local socket = require "socket"
 local curl_command = require "spec.support.curl"
 local fault_cases = require "spec.support.fault_cases"
+local helpers = require "spec.support.helpers"
 local quote = require("spec.support.quote").shell
 local server = require "spec.support.server"
 
@@ -307,13 +308,15 @@ describe("the test server", function()
   describe("as configured:", function()
     it("asks for calm, with Retry-After and without", function()
       s:configure { limits = { create_account_ms = 60000 } }
+      local began = socket.gettime()
       create("apps", app)
       local seen = api("POST", "/apps/" .. s.apps[2] .. "/snapshots")
       assert.same({ 429, "KEEP_CALM" }, { code_of(seen) })
       assert.is_nil(seen.headers["retry-after"])
       s:configure { limits = { create_account_ms = 60000, retry_after = true } }
       seen = api("POST", "/apps/" .. s.apps[2] .. "/snapshots")
-      assert.equal("60", seen.headers["retry-after"])
+      local left = tonumber(seen.headers["retry-after"])
+      assert.is_true(left <= 60 and left >= 60 - (socket.gettime() - began))
       s:configure { limits = { create_resource_ms = 60000 } }
       assert.equal(200, api("POST", "/apps/" .. s.apps[2] .. "/snapshots")
         .status)
@@ -483,7 +486,8 @@ describe("the test server", function()
   describe("records", function()
     it("each request as it came, its status known at once", function()
       api("POST", "/apps/" .. app .. "/snapshots?a=1%20", nil, "-d", "some")
-      curl(s.http .. "/nothing/%2e%2e/x", "-H", "X-Two: 1", "-H", "X-Two: 2")
+      curl(s.http .. "/nothing/%2e%2e/x", "--path-as-is", "-H", "X-Two: 1",
+        "-H", "X-Two: 2")
       local all = s:requests()
       assert.equal(2, #all)
       assert.same({ "POST", "/v2/apps/" .. app .. "/snapshots?a=1%20", 200,
@@ -570,7 +574,7 @@ describe("the test server", function()
             table.unpack(options))
         end
         if case.rc then
-          assert.equal(case.rc, seen.rc, seen.out)
+          assert.equal(helpers.one_of(case.rc, seen.rc), seen.rc, seen.out)
         end
         if case.failed then assert.not_equal(0, seen.rc) end
         if case.status then assert.equal(case.status, seen.status) end

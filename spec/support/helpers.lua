@@ -77,6 +77,16 @@ function helpers.absolute(paths)
   end))
 end
 
+--- What to expect: `wanted`; or, where that is an array because versions of a
+-- library differ, the one of them that was seen.
+function helpers.one_of(wanted, seen)
+  if type(wanted) ~= "table" then return wanted end
+  for _, value in ipairs(wanted) do
+    if value == seen then return value end
+  end
+  return table.concat(wanted, " or ")
+end
+
 --- The keys of a table, sorted.
 function helpers.keys(t)
   local keys = {}

@@ -48,8 +48,8 @@ function wire.events(records, event)
 end
 
 --- Checks the results of a call that must have failed: nil and an error with
--- the fields of `want` (`false`: it must be absent or false). Returns the
--- error.
+-- the fields of `want` (`false`: it must be absent or false; an array: one of
+-- these). Returns the error.
 function wire.failed(want, result, err)
   assert.is_nil(result)
   assert.equal("table", type(err))
@@ -58,7 +58,7 @@ function wire.failed(want, result, err)
     if value == false then
       assert.falsy(err[name], message)
     else
-      assert.equal(value, err[name], message)
+      assert.equal(helpers.one_of(value, err[name]), err[name], message)
     end
   end
   return err
