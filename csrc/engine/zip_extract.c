@@ -130,22 +130,25 @@ static int make_parents(char *path) {
  * caller's own. */
 static bool tree_open(struct tree *t, const char *dir, struct sq_failure *f) {
   const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  char *copy;
-  int err_no;
 
   t->root_path = dir;
   t->root = open(dir, flags);
-  if (t->root >= 0) return true;
-  if (errno != ENOENT)
-    return sq_failure_errno(f, errno, "cannot open the folder", dir);
-  copy = sq_strdup(dir);
-  if (!copy) return sq_zip_no_memory(f);
-  err_no = make_parents(copy);
-  free(copy);
-  if (err_no) return sq_failure_errno(f, err_no, "cannot make the folder", dir);
-  t->root = open(dir, flags);
-  return t->root >= 0 ||
-         sq_failure_errno(f, errno, "cannot open the folder", dir);
+  if (t->root < 0 && errno == ENOENT) {
+    char *copy = sq_strdup(dir);
+    if (!copy) {
+      sq_zip_no_memory(f);
+      return false;
+    }
+    int err_no = make_parents(copy);
+    free(copy);
+    if (err_no != 0) {
+      sq_failure_errno(f, err_no, "cannot make the folder", dir);
+      return false;
+    }
+    t->root = open(dir, flags);
+  }
+  if (t->root < 0) sq_failure_errno(f, errno, "cannot open the folder", dir);
+  return t->root >= 0;
 }
 
 static void tree_close(struct tree *t) {
