@@ -21,7 +21,7 @@ local function tell(value, seen)
     seen[value] = true
     told[#told + 1] = tostring(value)
     local metatable = getmetatable(value)
-    if type(value) == "table" or metatable.__pairs then
+    if type(value) == "table" or metatable and metatable.__pairs then
       local is_record = type(value) == "userdata"
       for name, field in pairs(value) do
         tell(name, seen)
