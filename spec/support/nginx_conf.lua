@@ -1,5 +1,7 @@
---- The text of the test server's nginx.conf. Owns no state: a function of the
--- folders, ports and module folder it is given.
+--- Where nginx is, and the text of the test server's nginx.conf: a function of
+-- the folders, ports and modules that it is given.
+
+local lfs = require "lfs"
 
 local nginx_conf = {}
 
@@ -118,6 +120,30 @@ function nginx_conf.text(setup)
     LUA_PATH = quote(setup.lua_dir .. "/?.lua;;"),
     SERVERS = table.concat(servers, "\n"),
   })
+end
+
+local found
+--- nginx's file, and the Lua module's files to load: { file, modules }; looked
+-- for once. Raises when there is none.
+function nginx_conf.find()
+  if found then return found end
+  local path = "${PATH:-/usr/bin:/bin}:/usr/sbin:/usr/local/sbin:/sbin"
+  local pipe = assert(io.popen("PATH=" .. path
+    .. "; command -v nginx && nginx -V 2>&1"))
+  local out = pipe:read "a"
+  local file = pipe:close() and out:match("^[^\n]+")
+  if not file then error("the test server needs nginx", 0) end
+  local folder = out:match("%-%-modules%-path=(%S+)")
+  local modules = {}
+  for _, name in ipairs { "ndk_http_module", "ngx_http_lua_module" } do
+    local module = (folder or "") .. "/" .. name .. ".so"
+    if lfs.attributes(module) then modules[#modules + 1] = module end
+  end
+  if not out:find("lua", 1, true) and #modules == 0 then
+    error("the test server needs nginx's Lua module", 0)
+  end
+  found = { file = file, modules = modules }
+  return found
 end
 
 return nginx_conf

@@ -84,27 +84,6 @@ local function remove_tree(path)
   return os.remove(path)
 end
 
---- nginx's file, and the Lua module's files to load; found once.
-local nginx
-local function find_nginx()
-  if nginx then return nginx end
-  local path = "${PATH:-/usr/bin:/bin}:/usr/sbin:/usr/local/sbin:/sbin"
-  local out = run("PATH=" .. path .. "; command -v nginx && nginx -V 2>&1")
-  local file = out and out:match("^[^\n]+")
-  if not file then error("the test server needs nginx", 0) end
-  local folder = out:match("%-%-modules%-path=(%S+)")
-  local modules = {}
-  for _, name in ipairs { "ndk_http_module", "ngx_http_lua_module" } do
-    local module = (folder or "") .. "/" .. name .. ".so"
-    if lfs.attributes(module) then modules[#modules + 1] = module end
-  end
-  if not out:find("lua", 1, true) and #modules == 0 then
-    error("the test server needs nginx's Lua module", 0)
-  end
-  nginx = { file = file, modules = modules }
-  return nginx
-end
-
 local function request(port, body, seconds)
   local connection = socket.tcp()
   connection:settimeout(seconds or ANSWER_SECONDS)
@@ -155,7 +134,7 @@ end
 
 -- Starts nginx as a child; nil and the reason when it cannot have its ports.
 local function launch(self)
-  local found = find_nginx()
+  local found = nginx_conf.find()
   local names = { "admin", "refused" }
   for _, one in ipairs(nginx_conf.listeners) do names[#names + 1] = one.name end
   self.ports = listeners.free_ports(names)

@@ -4,6 +4,7 @@
 
 local cjson = require "cjson"
 local answers = require "answers"
+local limits = require "limits"
 local payloads = require "payloads"
 local signature = require "signature"
 local state = require "state"
@@ -286,7 +287,7 @@ function routes.answer(req)
   if req.headers.authorization ~= state.key then
     return refuse { 401, "ACCESS_DENIED" }
   end
-  local counted, too_many = state.count_request()
+  local counted, too_many = limits.request()
   if not counted then return refuse(too_many) end
   for _, route in ipairs(API) do
     local parameters = match(route, req.method, segments)

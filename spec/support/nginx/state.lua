@@ -1,11 +1,12 @@
 -- luacheck: std ngx_lua
 --- The account: its applications and databases (each a folder under `live/`),
--- their snapshots (each a file under `store/`), its limits and settings.
+-- their snapshots (each a file under `store/`), its settings.
 -- Owns all that a reset puts back; lives in nginx's one process. Functions
 -- that can refuse return nil and { http status, code, message, headers }.
 
 local lfs = require "lfs"
 local fixtures = require "fixtures"
+local limits = require "limits"
 local posix = require "posix"
 local signature = require "signature"
 
@@ -28,11 +29,6 @@ local DEFAULTS = {
   record = true,          -- requests are kept
   snapshots_url = nil,    -- where created snapshots' urls point
 }
-
-function state.now_ms()
-  ngx.update_time()
-  return math.floor(ngx.now() * 1000 + 0.5)
-end
 
 --- Sleeps at least so long: nginx counts from its cached clock, which may be
 -- late, in whole milliseconds.
@@ -121,7 +117,8 @@ function state.reset()
   state.released = 0
   state.config = {}
   for name, value in pairs(DEFAULTS) do state.config[name] = value end
-  state.listings, state.cached, state.taken = {}, {}, {}
+  state.listings, state.cached = {}, {}
+  limits.reset(state.config)
   state.workspaces = {}
   for _, name in ipairs { "store", "files", "tmp", "uploads" } do
     posix.write_tree(state.dir .. "/" .. name, {})
@@ -172,64 +169,6 @@ function state.find(kind, id)
     kind == "databases" and "DATABASE_NOT_FOUND" or "APP_NOT_FOUND" }
 end
 
--- One request of a kind per so many milliseconds; nil when there is no limit
--- or it is kept.
-local function too_soon(name, period)
-  if not period or period <= 0 then return nil end
-  local now = state.now_ms()
-  local last = state.taken[name]
-  if last and now - last < period then return period - (now - last) end
-end
-
-local function keep_calm(code, remaining_ms)
-  local after, headers = state.config.limits.retry_after, nil
-  if after == true then after = math.ceil(remaining_ms / 1000) end
-  if after then headers = { ["Retry-After"] = tostring(after) } end
-  return { 429, code, nil, headers }
-end
-
-local function take(name)
-  state.taken[name] = state.now_ms()
-end
-
--- A window of so many milliseconds in which only so many are allowed.
-local function window_full(name, count, window)
-  if not count then return nil end
-  local now, kept = state.now_ms(), {}
-  for _, at in ipairs(state.taken[name] or {}) do
-    if now - at < window then kept[#kept + 1] = at end
-  end
-  state.taken[name] = kept
-  if #kept >= count then return window - (now - kept[1]) end
-end
-
-local function take_in_window(name)
-  local list = state.taken[name] or {}
-  list[#list + 1] = state.now_ms()
-  state.taken[name] = list
-end
-
---- Refuses a request past the plan's rate; limits.requests,
--- limits.requests_window_ms.
-function state.count_request()
-  local limits = state.config.limits
-  local left = window_full("requests", limits.requests,
-    limits.requests_window_ms or 60000)
-  if left then
-    return nil, keep_calm(limits.requests_code or "RATE_LIMIT_EXCEEDED", left)
-  end
-  take_in_window("requests")
-  return true
-end
-
---- Refuses a commit too soon after another; limits.commit_ms.
-function state.count_commit()
-  local left = too_soon("commit", state.config.limits.commit_ms)
-  if left then return nil, keep_calm("KEEP_CALM", left) end
-  take("commit")
-  return true
-end
-
 --- Whether a shell command with these arguments exits with 0; what it prints
 -- goes into error.log. A LuaJIT made with 5.2's manners answers `true`.
 function state.succeeds(command, ...)
@@ -246,7 +185,7 @@ function state.place(resource, spec)
   local entry = {
     resource = resource, kind = resource.kind, file = spec.file,
     name = spec.name or resource.snapshot_name, version = spec.version,
-    modified = spec.modified_ms or state.now_ms(),
+    modified = spec.modified_ms or limits.now_ms(),
     modified_text = spec.modified_text,
     size = spec.size or lfs.attributes(spec.file, "size"),
     etag = spec.etag or ('"' .. random_name(16) .. '"'),
@@ -326,17 +265,8 @@ end
 
 --- Creates a snapshot. Returns the entry, or `true` when it comes later.
 function state.create(resource)
-  local limits = state.config.limits
-  local left = too_soon("create", limits.create_account_ms)
-    or too_soon("create " .. resource.id, limits.create_resource_ms)
-  if left then return nil, keep_calm("KEEP_CALM", left) end
-  if window_full("daily", limits.daily, limits.daily_window_ms or 86400000)
-  then
-    return nil, { 429, "DAILY_SNAPSHOTS_LIMIT_REACHED" }
-  end
-  take("create")
-  take("create " .. resource.id)
-  take_in_window("daily")
+  local allowed, err = limits.create(resource.id)
+  if not allowed then return nil, err end
   local pause = state.config.create_ms
   if pause > 0 then state.sleep(pause / 1000) end
   if not state.config.processing_ms then return make_snapshot(resource) end
@@ -360,12 +290,12 @@ end
 -- The JSON of a listing, kept for listing_cache_ms when that is set.
 local function cached(name, make)
   local found, period = state.cached[name], state.config.listing_cache_ms
-  if found and state.now_ms() - found.at < period then return found.text end
+  if found and limits.now_ms() - found.at < period then return found.text end
   local parts = {}
   for i, entry in ipairs(make()) do parts[i] = entry_json(entry) end
   local text = "[" .. table.concat(parts, ",") .. "]"
   if period > 0 then
-    state.cached[name] = { at = state.now_ms(), text = text }
+    state.cached[name] = { at = limits.now_ms(), text = text }
   end
   return text
 end
@@ -410,18 +340,18 @@ end
 
 --- A restore of this resource is under way for so long: others get 409.
 function state.begin_restore(resource, ms)
-  resource.restoring_until = state.now_ms() + ms
+  resource.restoring_until = limits.now_ms() + ms
 end
 
 function state.is_restoring(resource)
-  return (resource.restoring_until or 0) > state.now_ms()
+  return (resource.restoring_until or 0) > limits.now_ms()
 end
 
 --- A resource starts; what becomes of it is config.boot.
 -- @param word its status meanwhile ("starting")
 function state.begin_boot(resource, word)
   resource.stopped, resource.boot_word = nil, word
-  resource.boots_until = state.now_ms() + state.config.boot_ms
+  resource.boots_until = limits.now_ms() + state.config.boot_ms
 end
 
 --- "start", "stop" or "restart".
@@ -440,10 +370,10 @@ function state.status_of(resource)
   local how, boots = state.config.boot, resource.boots_until
   if state.is_restoring(resource) then return "restoring" end
   if resource.stopped then return "exited" end
-  if not boots or how == "runs" and boots <= state.now_ms() then
+  if not boots or how == "runs" and boots <= limits.now_ms() then
     return "running"
   elseif how == "crashes" then
-    return boots <= state.now_ms() and "exited" or "running"
+    return boots <= limits.now_ms() and "exited" or "running"
   end
   return how == "fails" and "exited" or resource.boot_word or "starting"
 end
@@ -468,14 +398,14 @@ function state.restore(resource, snapshot_id, version)
   if state.is_restoring(resource) then
     return nil, { 409, "RESTORE_IN_PROGRESS" }
   end
-  local left = too_soon("restore", state.config.limits.restore_ms)
-  if left then return nil, keep_calm("KEEP_CALM", left) end
+  local allowed, err = limits.restore()
+  if not allowed then return nil, err end
   local entry = find_version(resource, snapshot_id, version)
   if not entry then return nil, { 404, "SNAPSHOT_NOT_FOUND" } end
   if entry.resource.type ~= resource.type then
     return nil, { 400, "SNAPSHOT_DATABASE_MISMATCH" }
   end
-  take("restore")
+  limits.restored()
   if not state.unpack(entry.file, resource.dir) then
     return nil, { 500, "SNAPSHOT_RESTORE_FAILED" }
   end

@@ -4,6 +4,7 @@
 -- applications stay under `uploads/`.
 
 local answers = require "answers"
+local limits = require "limits"
 local payloads = require "payloads"
 local posix = require "posix"
 local state = require "state"
@@ -118,7 +119,7 @@ end
 function uploads.commit(req, parameters)
   local app, err = state.find("applications", parameters.id)
   if not app then return answers.failure(err) end
-  local allowed, refused = state.count_commit()
+  local allowed, refused = limits.commit()
   if not allowed then return answers.failure(refused) end
   local folder = folder_below(app.dir, req.args.path)
   if not folder then return answers.failure { 400, "INVALID_PATH" } end
