@@ -92,6 +92,7 @@ build = {
         "csrc/base/part.c",
         "csrc/base/pieces.c",
         "csrc/base/record.c",
+        "csrc/base/response_codes.c",
         "csrc/base/store.c",
         "csrc/base/url.c",
         "csrc/base/zip_layout.c",

@@ -3,6 +3,7 @@
 -- reached the platform. Counted in the server's own record, or at the port
 -- that was called; `err.sent` says which case it was.
 
+local codes = require "spec.support.codes"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
 local wire = require "spec.support.wire"
@@ -63,6 +64,10 @@ local SENT = {
     code = "INTERNAL_SERVER_ERROR" }, { kind = "server", http_status = 500 } },
   { "SNAPSHOT_FAILED", { fault = "respond", status = 500,
     code = "SNAPSHOT_FAILED" }, { kind = "server", code = "SNAPSHOT_FAILED" } },
+  { "a 500 that looks like a refusal", { fault = "respond", status = 500,
+    code = "APP_NOT_FOUND" }, { kind = "server", code = "APP_NOT_FOUND" } },
+  { "a 503 that looks like a limit", { fault = "respond", status = 503,
+    code = "KEEP_CALM" }, { kind = "server", code = "KEEP_CALM" } },
   { "a gateway's page", { fault = "html" },
     { kind = "server", http_status = 502 } },
   { "a 503 that names a time", { fault = "respond", status = 503,
@@ -273,6 +278,9 @@ local REFUSED = {
   { 413, "PAYLOAD_TOO_LARGE", "bad_request" },
   { 418, nil, "bad_request" },
   { 429, "DAILY_SNAPSHOTS_LIMIT_REACHED", "quota" },
+  { 200, "KEEP_CALM", "rate_limited", retryable = true },
+  { 403, "RATE_LIMIT", "rate_limited", retryable = true },
+  { 429, "APP_NOT_FOUND", "not_found" },
 }
 
 describe("an action that is refused", function()
@@ -286,7 +294,8 @@ describe("an action that is refused", function()
           headers = { ["Retry-After"] = "0" } }
         local client <close> = helpers.client(s, { retries = 3 })
         wire.failed({ kind = case[3], code = case[2] or false, sent = false,
-          http_status = case[1], retryable = false }, action.ask(client))
+          http_status = case[1], retryable = case.retryable or false },
+          action.ask(client))
         assert_sent_once(action)
       end)
     end
@@ -315,7 +324,7 @@ describe("an action that is not done yet", function()
   end)
 
   it("is pending whatever the status and the word that say so", function()
-    for _, status in ipairs { 200, 202, 409, 500 } do
+    for _, status in ipairs { 200, 202, 409 } do
       s:reset()
       s:fault { fault = "respond", status = status,
         json = { status = "success", code = "SNAPSHOT_PROCESSING" } }
@@ -329,10 +338,25 @@ describe("an action that is not done yet", function()
   it("is pending while another restore is under way", function()
     s:begin_restore({ database = s.databases[1] }, 60000)
     local client <close> = helpers.client(s, { retries = 3 })
-    wire.failed({ kind = "pending", http_status = 409,
+    wire.failed({ kind = "pending", http_status = 409, sent = false,
       code = "RESTORE_IN_PROGRESS" }, ACTIONS.restore.ask(client))
     assert_sent_once(ACTIONS.restore)
   end)
+
+  for name, action in pairs(ACTIONS) do
+    it(("was taken when the answer is a 202, whatever its code (%s)")
+      :format(name), function()
+        for _, one in ipairs(codes.all) do
+          s:reset()
+          s:fault { fault = "respond", status = 202, code = one.code,
+            match = { method = "POST" } }
+          local client <close> = helpers.client(s, { retries = 3 })
+          wire.failed({ kind = one.kind, http_status = 202, sent = true,
+            code = one.code }, action.ask(client))
+          assert_sent_once(action)
+        end
+      end)
+  end
 end)
 
 describe("an action's time", function()

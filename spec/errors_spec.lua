@@ -1,6 +1,7 @@
 --- The error object, and its kinds: from the platform's codes and statuses as
 -- the test server answers them, and from what else goes wrong with a call.
 
+local codes = require "spec.support.codes"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
 
@@ -55,55 +56,62 @@ local function failed(fault, method, argument)
   return err
 end
 
--- kind, then the codes and statuses that mean it
-local KINDS = {
-  authentication = { codes = { "ACCESS_DENIED", "INVALID_ACCESS_TOKEN" },
-    statuses = { 401 } },
-  permission = { codes = { "PERMISSION_DENIED", "MISSING_SCOPE",
-    "UPGRADE_REQUIRED" }, statuses = { 402, 403 } },
-  not_found = { codes = { "APP_NOT_FOUND", "DATABASE_NOT_FOUND",
-    "SNAPSHOT_NOT_FOUND", "USER_NOT_FOUND", "SOMETHING_ELSE_NOT_FOUND" },
-    statuses = { 404, 410 } },
-  bad_request = { codes = { "INVALID_ID", "INVALID_SNAPSHOT_ID",
-    "INVALID_VERSION_ID", "INVALID_SCOPE", "MISSING_PARAMETERS",
-    "INVALID_JSON_BODY", "SNAPSHOT_DATABASE_MISMATCH", "PAYLOAD_TOO_LARGE",
-    "INVALID_ANYTHING", "MISSING_ANYTHING" },
-    statuses = { 400, 405, 408, 409, 413, 418, 422, 451, 499 } },
-  rate_limited = { codes = { "KEEP_CALM", "RATE_LIMIT",
-    "RATE_LIMIT_EXCEEDED" }, statuses = { 429 } },
-  quota = { codes = { "DAILY_SNAPSHOTS_LIMIT_REACHED" }, statuses = {} },
-  pending = { codes = { "SNAPSHOT_PROCESSING", "RESTORE_IN_PROGRESS" },
-    statuses = {} },
-  server = { codes = { "SNAPSHOT_FAILED", "SNAPSHOT_RESTORE_FAILED",
-    "INTERNAL_SERVER_ERROR", "CLUSTER_MAINTENANCE_TRY_LATER",
-    "ANYTHING_FAILED" }, statuses = { 500, 501, 502, 503, 504, 599 } },
+-- The statuses that mean a kind.
+local STATUSES = {
+  authentication = { 401 }, permission = { 402, 403 },
+  not_found = { 404, 410 }, rate_limited = { 429 },
+  bad_request = { 400, 405, 408, 409, 413, 418, 422, 451, 499 },
+  server = { 500, 501, 502, 503, 504, 599 },
 }
 
-local OLD = { ID_INVALID = { "INVALID_ID", "bad_request" },
-  INTERNAL_ERROR = { "INTERNAL_SERVER_ERROR", "server" },
-  SUBSCRIPTION_REQUIRED = { "UPGRADE_REQUIRED", "permission" } }
+-- Codes that nobody knows, by their looks.
+local LOOKS = { SOMETHING_ELSE_NOT_FOUND = "not_found",
+  INVALID_ANYTHING = "bad_request", MISSING_ANYTHING = "bad_request",
+  ANYTHING_FAILED = "server" }
 
 describe("an error of kind", function()
   before_each(open)
   after_each(close)
 
-  for kind, means in pairs(KINDS) do
-    it(kind .. " comes from its codes, whatever the status", function()
-      for _, code in ipairs(means.codes) do
-        for _, status in ipairs { 200, 202, 400, 401, 404, 429, 500 } do
+  for _, one in ipairs(codes.all) do
+    it(one.kind .. " comes from " .. one.code .. ", whatever the status",
+      function()
+        for _, status in ipairs { one.status, 200, 202, 400, 401, 404, 429 } do
           local err = failed { fault = "respond", status = status,
-            code = code, message = "the platform's words" }
-          assert.equal(kind, err.kind, code)
-          assert.equal(code, err.code)
-          assert.equal(status, err.http_status)
-          assert.equal("the platform's words", err.message)
+            code = one.code, message = "the platform's words" }
+          assert.same({ one.kind, one.code, status, "the platform's words" },
+            { err.kind, err.code, err.http_status, err.message })
         end
-      end
-    end)
+        local err = failed { fault = "respond", status = 500, code = one.code }
+        assert.equal(one.kind, err.kind)
+        assert.is_nil(err.message:find "HTTP") -- it has a sentence of its own
+      end)
 
+    it("server comes from a gateway's status, whatever " .. one.code .. " says",
+      function()
+        for _, status in ipairs { 502, 503, 504 } do
+          local err = failed { fault = "respond", status = status,
+            code = one.code }
+          assert.same({ "server", one.code, status },
+            { err.kind, err.code, err.http_status })
+        end
+      end)
+
+    it("server comes from a POST's 5xx, and that it may have been carried "
+      .. "out, whatever " .. one.code .. " says", function()
+        for _, status in ipairs { 500, 503, 599 } do
+          local err = failed({ fault = "respond", status = status,
+            code = one.code }, "snapshot", s.apps[1])
+          assert.same({ "server", one.code, status, true },
+            { err.kind, err.code, err.http_status, err.sent })
+        end
+      end)
+  end
+
+  for kind, statuses in pairs(STATUSES) do
     it(kind .. " comes from its statuses, without a code that is known",
       function()
-        for _, status in ipairs(means.statuses) do
+        for _, status in ipairs(statuses) do
           for _, fault in ipairs {
             { fault = "respond", status = status },
             { fault = "html", status = status },
@@ -120,11 +128,29 @@ describe("an error of kind", function()
       end)
   end
 
-  for old, new in pairs(OLD) do
-    it(new[2] .. " tells the code " .. old .. " by its name today", function()
+  for code, kind in pairs(LOOKS) do
+    it(kind .. " comes from the looks of " .. code .. ", which beat no status "
+      .. "that says more", function()
+        for _, status in ipairs { 200, 400, 422, 500 } do
+          assert.equal(kind, failed { fault = "respond", status = status,
+            code = code }.kind)
+        end
+        for _, telling in ipairs { "authentication", "permission", "not_found",
+          "rate_limited" } do
+          for _, status in ipairs(STATUSES[telling]) do
+            assert.equal(telling, failed { fault = "respond", status = status,
+              code = code }.kind)
+          end
+        end
+      end)
+  end
+
+  for old, new in pairs(codes.old) do
+    it("has the code " .. old .. " by its name today", function()
       local err = failed { fault = "respond", status = 400, code = old }
-      assert.equal(new[2], err.kind)
-      assert.equal(new[1], err.code)
+      assert.equal(new, err.code)
+      assert.equal(failed { fault = "respond", status = 400, code = new }.kind,
+        err.kind)
     end)
   end
 

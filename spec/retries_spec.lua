@@ -145,7 +145,7 @@ local FINAL = {
   { 451, nil, "bad_request" },
   { 429, "DAILY_SNAPSHOTS_LIMIT_REACHED", "quota" },
   { 400, "DAILY_SNAPSHOTS_LIMIT_REACHED", "quota" },
-  { 503, "ACCESS_DENIED", "authentication" },
+  { 500, "ACCESS_DENIED", "authentication" },
   { 202, "SNAPSHOT_PROCESSING", "pending" },
   { 302, nil, "protocol" },
 }

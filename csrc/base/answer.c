@@ -1,6 +1,6 @@
 /*
- * answer.c - what an answer of the API means: the one table of codes, the
- * scan of an envelope, and when to try again.  It owns nothing.
+ * answer.c - what an answer of the API means: the scan of an envelope, the
+ * judgement, and when to try again.  It owns nothing.
  *
  * The scan decodes no JSON but the three members it looks for.  It never
  * recurses and never reads behind the body, whatever the bytes are; whether
@@ -9,121 +9,9 @@
 #include "answer.h"
 
 #include "isotime.h"
+#include "response_codes.h"
 
 #include <string.h>
-
-/* {== Codes and statuses ================================================= */
-
-static const struct code {
-  const char *name;
-  const char *canonical; /* null: the name itself */
-  enum sq_kind kind;
-  const char *sentence; /* for when the platform sends none; null: nothing */
-} codes[] = {
-    {"ACCESS_DENIED", NULL, SQ_AUTHENTICATION, "the API key is not accepted"},
-    {"INVALID_ACCESS_TOKEN", NULL, SQ_AUTHENTICATION,
-     "the API key is not valid"},
-    {"UPGRADE_REQUIRED", NULL, SQ_PERMISSION,
-     "the account's plan does not include this"},
-    {"SUBSCRIPTION_REQUIRED", "UPGRADE_REQUIRED", SQ_PERMISSION, NULL},
-    {"PERMISSION_DENIED", NULL, SQ_PERMISSION, "the API key may not do this"},
-    {"MISSING_SCOPE", NULL, SQ_PERMISSION, "the API key lacks a scope"},
-    {"APP_NOT_FOUND", NULL, SQ_NOT_FOUND, "no such application"},
-    {"DATABASE_NOT_FOUND", NULL, SQ_NOT_FOUND, "no such database"},
-    {"SNAPSHOT_NOT_FOUND", NULL, SQ_NOT_FOUND, "no such snapshot or version"},
-    {"USER_NOT_FOUND", NULL, SQ_NOT_FOUND, "no such account"},
-    {"INVALID_ID", NULL, SQ_BAD_REQUEST, "the platform does not know this id"},
-    {"ID_INVALID", "INVALID_ID", SQ_BAD_REQUEST, NULL},
-    {"INVALID_SNAPSHOT_ID", NULL, SQ_BAD_REQUEST,
-     "the snapshot id is not valid"},
-    {"INVALID_VERSION_ID", NULL, SQ_BAD_REQUEST, "the version id is not valid"},
-    {"INVALID_SCOPE", NULL, SQ_BAD_REQUEST, "the scope is not valid"},
-    {"MISSING_PARAMETERS", NULL, SQ_BAD_REQUEST, NULL},
-    {"INVALID_JSON_BODY", NULL, SQ_BAD_REQUEST, NULL},
-    {"SNAPSHOT_DATABASE_MISMATCH", NULL, SQ_BAD_REQUEST,
-     "the snapshot belongs to another database"},
-    {"PAYLOAD_TOO_LARGE", NULL, SQ_BAD_REQUEST, NULL},
-    {"SNAPSHOT_PROCESSING", NULL, SQ_PENDING,
-     "the snapshot is still being made, list the snapshots later"},
-    {"RESTORE_IN_PROGRESS", NULL, SQ_PENDING, "a restore is under way"},
-    {"KEEP_CALM", NULL, SQ_RATE_LIMITED,
-     "too many requests, wait and try again"},
-    {"RATE_LIMIT", NULL, SQ_RATE_LIMITED,
-     "too many requests, wait and try again"},
-    {"RATE_LIMIT_EXCEEDED", NULL, SQ_RATE_LIMITED,
-     "too many requests, wait and try again"},
-    {"DAILY_SNAPSHOTS_LIMIT_REACHED", NULL, SQ_QUOTA,
-     "the snapshots of the last 24 hours use up the plan's quota"},
-    {"SNAPSHOT_FAILED", NULL, SQ_SERVER,
-     "the platform failed to make the snapshot"},
-    {"SNAPSHOT_RESTORE_FAILED", NULL, SQ_SERVER,
-     "the platform failed to restore the snapshot"},
-    {"INTERNAL_SERVER_ERROR", NULL, SQ_SERVER, NULL},
-    {"INTERNAL_ERROR", "INTERNAL_SERVER_ERROR", SQ_SERVER, NULL},
-    {"CLUSTER_MAINTENANCE_TRY_LATER", NULL, SQ_SERVER,
-     "the cluster is under maintenance, try later"},
-};
-
-static const struct code *find_code(const char *name) {
-  for (size_t i = 0; i < SQ_COUNT(codes); i++)
-    if (strcmp(codes[i].name, name) == 0) return &codes[i];
-  return NULL;
-}
-
-static bool begins(const char *s, const char *with) {
-  return strncmp(s, with, strlen(with)) == 0;
-}
-
-static bool ends(const char *s, const char *with) {
-  size_t n = strlen(s), m = strlen(with);
-  return n >= m && memcmp(s + n - m, with, m) == 0;
-}
-
-const char *sq_code_canonical(const char *code) {
-  const struct code *known = code != NULL ? find_code(code) : NULL;
-  return known != NULL && known->canonical != NULL ? known->canonical : code;
-}
-
-enum sq_kind sq_code_kind(const char *code) {
-  const struct code *known;
-  if (code == NULL) return SQ_OK;
-  known = find_code(code);
-  if (known != NULL) return known->kind;
-  if (ends(code, "_NOT_FOUND")) return SQ_NOT_FOUND;
-  if (ends(code, "_FAILED")) return SQ_SERVER;
-  if (begins(code, "INVALID_") || begins(code, "MISSING_"))
-    return SQ_BAD_REQUEST;
-  return SQ_OK;
-}
-
-enum sq_kind sq_status_kind(int http_status) {
-  switch (http_status) {
-    case 401:
-      return SQ_AUTHENTICATION;
-    case 402:
-    case 403:
-      return SQ_PERMISSION;
-    case 404:
-    case 410:
-      return SQ_NOT_FOUND;
-    case 429:
-      return SQ_RATE_LIMITED;
-    default:
-      break;
-  }
-  switch (http_status / 100) {
-    case 2:
-      return SQ_OK;
-    case 4:
-      return SQ_BAD_REQUEST;
-    case 5:
-      return SQ_SERVER;
-    default:
-      return SQ_PROTOCOL; /* a redirect, or no status at all */
-  }
-}
-
-/* ==} */
 
 /* {== Strings of the envelope ============================================ */
 
@@ -400,10 +288,8 @@ static bool is_html(const char *body, size_t n) {
 
 /* The kind of an answer that is no success. */
 static enum sq_kind answer_kind(int http_status, const char *body, size_t n,
-                                const struct sq_envelope *e) {
-  enum sq_kind kind = sq_code_kind(e->code);
-  if (kind != SQ_OK) return kind;
-  kind = sq_status_kind(http_status);
+                                const struct sq_envelope *e, bool post) {
+  enum sq_kind kind = sq_response_kind(http_status, e->code, post);
   if (kind != SQ_OK) return kind;
   return is_empty(body, n) || is_html(body, n) ? SQ_SERVER : SQ_PROTOCOL;
 }
@@ -419,7 +305,21 @@ static const char *plain_sentence(const char *body, size_t n,
   return "without a message";
 }
 
-bool sq_answer_judge(int http_status, const char *body, size_t n,
+/* The platform's own words, or what there is to say without them. */
+static void describe(struct sq_failure *f, enum sq_kind kind, int http_status,
+                     const char *body, size_t n, const struct sq_envelope *e) {
+  const char *sentence = sq_code_sentence(e->code, kind);
+  if (e->message[0] != '\0')
+    /* the dots tell sq_failure_hide that a secret may be cut, too */
+    sq_failure_set(f, kind, "%s%s", e->message, e->message_cut ? "..." : "");
+  else if (sentence != NULL)
+    sq_failure_set(f, kind, "%s", sentence);
+  else
+    sq_failure_set(f, kind, "the platform answered HTTP %d %s", http_status,
+                   plain_sentence(body, n, e));
+}
+
+bool sq_answer_judge(int http_status, const char *body, size_t n, bool post,
                      struct sq_failure *f) {
   struct sq_envelope e;
   const char *code;
@@ -437,18 +337,8 @@ bool sq_answer_judge(int http_status, const char *body, size_t n,
       strcmp(e.status, "success") == 0 &&
       strcmp(code, "SNAPSHOT_PROCESSING") != 0)
     return true;
-  const struct code *known = find_code(code);
-  if (e.message[0] != '\0')
-    /* the dots tell sq_failure_hide that a secret may be cut, too */
-    sq_failure_set(f, answer_kind(http_status, body, n, &e), "%s%s", e.message,
-                   e.message_cut ? "..." : "");
-  else if (known != NULL && known->sentence != NULL)
-    sq_failure_set(f, answer_kind(http_status, body, n, &e), "%s",
-                   known->sentence);
-  else
-    sq_failure_set(f, answer_kind(http_status, body, n, &e),
-                   "the platform answered HTTP %d %s", http_status,
-                   plain_sentence(body, n, &e));
+  describe(f, answer_kind(http_status, body, n, &e, post), http_status, body, n,
+           &e);
   f->http_status = http_status;
   sq_show(f->code, sizeof f->code, code, strlen(code));
   return false;

@@ -1,8 +1,7 @@
 /*
  * answer.h - what an answer of the API means, before any JSON is decoded.
  *
- * The platform's rule: decide by the code where there is one, else by the
- * HTTP status.  The one table of codes is in answer.c.
+ * The kind comes from code and status by response_codes.h.
  */
 #ifndef SQ_ANSWER_H
 #define SQ_ANSWER_H
@@ -10,17 +9,6 @@
 #include "failure.h"
 
 SQ_HIDDEN_BEGIN
-
-/* The canonical spelling of a code (ID_INVALID -> INVALID_ID ...); a code
- * nobody knows is given back as it came. */
-const char *sq_code_canonical(const char *code);
-
-/* The kind of a code (exact names, then *_NOT_FOUND, *_FAILED, INVALID_*,
- * MISSING_* patterns); SQ_OK when the code says nothing. */
-enum sq_kind sq_code_kind(const char *code);
-
-/* The kind of an HTTP status without a usable code; SQ_OK for 2xx. */
-enum sq_kind sq_status_kind(int http_status);
 
 /* Top-level members of an envelope, found by a scan that decodes nothing
  * else and recurses nowhere (a depth counter), whatever the bytes are.  Of
@@ -38,16 +26,17 @@ void sq_envelope_scan(const char *body, size_t n, struct sq_envelope *out);
 /*
  * Judges an answer: true when it is a success whose body is worth decoding
  * (2xx and {"status":"success",...}; not SNAPSHOT_PROCESSING, which is
- * `pending` whatever its status).  Else `f` is the failure: kind, canonical
+ * `pending` even then).  Else `f` is the failure: kind, canonical
  * code, http_status, and the platform's message, or a plain sentence when
  * there is none.  A success leaves `f` clear but for its http_status.
  *   3xx                          protocol ("a redirect on the API")
- *   4xx, 5xx, or status "error"  by code, else by status
+ *   4xx, 5xx, or status "error"  by sq_response_kind; `post`: what was asked
+ *                                was a POST
  *   2xx, empty or HTML body      server (a gateway answered)
  *   2xx, anything else           protocol (status "error" with a code that
  *                                says nothing, too)
  */
-bool sq_answer_judge(int http_status, const char *body, size_t n,
+bool sq_answer_judge(int http_status, const char *body, size_t n, bool post,
                      struct sq_failure *f);
 
 /* Retry-After: seconds (whole, not negative) or an HTTP date judged against
@@ -65,8 +54,8 @@ struct sq_retry_policy {
  * Whether to try again after the attempt number `attempts` (1 is the first)
  * failed with `f`, and after how many seconds.  GETs: network, timeout,
  * server, rate_limited.  POSTs (`post`): only what cannot have been carried
- * out: network and timeout with f->sent false, and rate_limited.  Never
- * quota.  Exponential from 0.5 s doubling, capped at 30 s, full jitter
+ * out: network and timeout with f->sent false, and rate_limited by HTTP 429.
+ * Never quota.  Exponential from 0.5 s doubling, capped at 30 s, full jitter
  * (`random` is uniform in [0, 1)); retry_after is a floor, and one above
  * max_retry_wait is final.  *wait is 0 when the answer is no.
  */

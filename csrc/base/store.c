@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "answer.h"
+#include "response_codes.h"
 #include "url.h"
 
 bool sq_etag_is_strong(const char *etag) {

@@ -120,11 +120,24 @@ static void drop_transfer(struct request *r) {
   r->transfer = NULL;
 }
 
-/* The platform's word that it has not carried out what it was asked. */
-static bool is_refusal(enum sq_kind kind) {
-  return kind == SQ_AUTHENTICATION || kind == SQ_PERMISSION ||
-         kind == SQ_NOT_FOUND || kind == SQ_BAD_REQUEST ||
-         kind == SQ_RATE_LIMITED || kind == SQ_QUOTA;
+/* The platform's word that it has not carried out what it was asked; a 202
+ * says that it was taken, whatever its code. */
+static bool is_refusal(const struct sq_failure *f) {
+  if (f->http_status == 202) return false;
+  switch (f->kind) {
+    case SQ_AUTHENTICATION:
+    case SQ_PERMISSION:
+    case SQ_NOT_FOUND:
+    case SQ_BAD_REQUEST:
+    case SQ_RATE_LIMITED:
+    case SQ_QUOTA:
+      return true;
+    case SQ_PENDING: /* another restore is under way, and this one is not */
+      return f->http_status == 409 &&
+             strcmp(f->code, "RESTORE_IN_PROGRESS") == 0;
+    default:
+      return false;
+  }
 }
 
 /* What this attempt came to; kind SQ_OK when its body is worth decoding. */
@@ -142,16 +155,15 @@ static void judge(struct request *r, const struct sq_failure *transport,
   } else if (f->kind == SQ_OK && !r->head.complete) {
     /* libcurl is content with a head that ends with the connection */
     sq_failure_set(f, SQ_NETWORK, "the answer ended inside its headers");
-  } else if (f->kind == SQ_OK &&
-             !sq_answer_judge(r->head.status, r->body.data, r->body.size, f)) {
+  } else if (f->kind == SQ_OK && !sq_answer_judge(r->head.status, r->body.data,
+                                                  r->body.size, r->post, f)) {
     int64_t now = r->head.date >= 0 ? r->head.date : (int64_t)time(NULL);
     if (r->head.retry_after[0])
       f->retry_after =
           sq_retry_after(r->head.retry_after, strlen(r->head.retry_after), now);
   }
   if (f->kind != SQ_OK) f->http_status = r->head.status;
-  f->sent =
-      r->post && transport->sent && !r->file_errno && !is_refusal(f->kind);
+  f->sent = r->post && transport->sent && !r->file_errno && !is_refusal(f);
   sq_failure_hide(f, r->op.profile->options.api_key); /* trace shows it, too */
 }
 

@@ -1,116 +1,13 @@
 -- answer.c: what an answer of the API means.
 
-
+local codes = require "spec.support.codes"
 local probe = require "base_probe"
 local tool = require "spec.support.tool"
-
--- Every code of the platform that a snapshot call can meet: kind, and the
--- status that usually comes with it.
-local CODES = {
-  ACCESS_DENIED = { "authentication", 401 },
-  INVALID_ACCESS_TOKEN = { "authentication", 401 },
-  UPGRADE_REQUIRED = { "permission", 402 },
-  PERMISSION_DENIED = { "permission", 403 },
-  MISSING_SCOPE = { "permission", 403 },
-  APP_NOT_FOUND = { "not_found", 404 },
-  DATABASE_NOT_FOUND = { "not_found", 404 },
-  SNAPSHOT_NOT_FOUND = { "not_found", 404 },
-  USER_NOT_FOUND = { "not_found", 404 },
-  INVALID_ID = { "bad_request", 400 },
-  INVALID_SNAPSHOT_ID = { "bad_request", 400 },
-  INVALID_VERSION_ID = { "bad_request", 400 },
-  INVALID_SCOPE = { "bad_request", 400 },
-  MISSING_PARAMETERS = { "bad_request", 400 },
-  INVALID_JSON_BODY = { "bad_request", 400 },
-  SNAPSHOT_DATABASE_MISMATCH = { "bad_request", 400 },
-  RESTORE_IN_PROGRESS = { "pending", 409 },
-  PAYLOAD_TOO_LARGE = { "bad_request", 413 },
-  KEEP_CALM = { "rate_limited", 429 },
-  RATE_LIMIT = { "rate_limited", 429 },
-  RATE_LIMIT_EXCEEDED = { "rate_limited", 429 },
-  DAILY_SNAPSHOTS_LIMIT_REACHED = { "quota", 429 },
-  SNAPSHOT_FAILED = { "server", 500 },
-  SNAPSHOT_RESTORE_FAILED = { "server", 500 },
-  INTERNAL_SERVER_ERROR = { "server", 500 },
-  CLUSTER_MAINTENANCE_TRY_LATER = { "server", 503 },
-  SNAPSHOT_PROCESSING = { "pending", 202 },
-}
-
-local OLD = {
-  ID_INVALID = "INVALID_ID",
-  INTERNAL_ERROR = "INTERNAL_SERVER_ERROR",
-  SUBSCRIPTION_REQUIRED = "UPGRADE_REQUIRED",
-}
-
-local STATUSES = {
-  [0] = "protocol", [100] = "protocol", [199] = "protocol", [200] = "ok",
-  [202] = "ok", [204] = "ok", [299] = "ok", [300] = "protocol",
-  [302] = "protocol", [304] = "protocol", [399] = "protocol",
-  [400] = "bad_request", [401] = "authentication", [402] = "permission",
-  [403] = "permission", [404] = "not_found", [405] = "bad_request",
-  [408] = "bad_request", [409] = "bad_request", [410] = "not_found",
-  [413] = "bad_request", [418] = "bad_request", [422] = "bad_request",
-  [429] = "rate_limited", [499] = "bad_request", [500] = "server",
-  [502] = "server", [503] = "server", [504] = "server", [599] = "server",
-  [600] = "protocol", [999] = "protocol", [-1] = "protocol",
-  [-404] = "protocol",
-}
 
 local function error_body(code, message)
   local text = message and (',"message":"%s"'):format(message) or ""
   return ('{"status":"error","code":"%s"%s}'):format(code, text)
 end
-
-describe("a code", function()
-  for code, case in pairs(CODES) do
-    it(code .. " is " .. case[1], function()
-      assert.equal(case[1], probe.code_kind(code))
-      assert.equal(code, probe.code_canonical(code))
-    end)
-  end
-
-  for old, new in pairs(OLD) do
-    it(old .. " means " .. new, function()
-      assert.equal(new, probe.code_canonical(old))
-      assert.equal(probe.code_kind(new), probe.code_kind(old))
-    end)
-  end
-
-  local patterns = {
-    { "WORKSPACE_NOT_FOUND", "not_found" },
-    { "INVALID_THING_NOT_FOUND", "not_found" },
-    { "UPLOAD_FAILED", "server" },
-    { "INVALID_FAILED", "server" },
-    { "INVALID_THING", "bad_request" },
-    { "MISSING_THING", "bad_request" },
-    { "MISSING_SCOPES", "bad_request" },
-  }
-  for _, case in ipairs(patterns) do
-    it(case[1] .. " is " .. case[2] .. " by its shape", function()
-      assert.equal(case[2], probe.code_kind(case[1]))
-      assert.equal(case[1], probe.code_canonical(case[1]))
-    end)
-  end
-
-  it("that nobody knows says nothing and is passed through", function()
-    for _, code in ipairs { "", "X", "TEAPOT", "NOT_FOUND_X", "FAILED",
-                            "INVALID", "invalid_id", "keep_calm", "KEEP_CALM ",
-                            " KEEP_CALM", "XINVALID_ID", "FAILED_X" } do
-      assert.equal("ok", probe.code_kind(code), code)
-      assert.equal(code, probe.code_canonical(code))
-    end
-    assert.equal("ok", probe.code_kind(nil))
-    assert.is_nil(probe.code_canonical(nil))
-  end)
-end)
-
-describe("a status without a code", function()
-  for status, kind in pairs(STATUSES) do
-    it(status .. " is " .. kind, function()
-      assert.equal(kind, probe.status_kind(status))
-    end)
-  end
-end)
 
 describe("the scan of an envelope", function()
   local function scan(body)
@@ -268,8 +165,8 @@ describe("the scan of an envelope", function()
 end)
 
 describe("the judgement of an answer", function()
-  local function refused(status, body)
-    local ok, f = probe.judge(status, body)
+  local function refused(status, body, post)
+    local ok, f = probe.judge(status, body, post)
     assert.is_false(ok)
     assert.equal(status, f.http_status)
     assert.equal(-1, f.retry_after)
@@ -293,41 +190,44 @@ describe("the judgement of an answer", function()
     end
   end)
 
-  it("decides by the code, whatever the status is", function()
-    for code, case in pairs(CODES) do
-      for _, status in ipairs { case[2], 200, 400, 404, 418, 429, 500, 503 } do
-        local f = refused(status, error_body(code, "why"))
-        assert.equal(case[1], f.kind, code .. " " .. status)
-        assert.equal(code, f.code)
-        assert.equal("why", f.message)
+  it("names the kind by code and status, and shows the code", function()
+    for _, one in ipairs(codes.all) do
+      for _, status in ipairs { one.status, 200, 400, 404, 418, 429, 500,
+                                503 } do
+        for _, post in ipairs { false, true } do
+          local f = refused(status, error_body(one.code, "why"), post)
+          assert.equal(probe.response_kind(status, one.code, post), f.kind)
+          assert.equal(one.code, f.code)
+          assert.equal("why", f.message)
+        end
       end
     end
   end)
 
   it("gives old codes their new names", function()
-    for old, new in pairs(OLD) do
+    for old, new in pairs(codes.old) do
       local f = refused(400, error_body(old))
       assert.equal(new, f.code)
-      assert.equal(probe.code_kind(new), f.kind)
+      assert.equal(probe.response_kind(400, new, false), f.kind)
+      assert.equal(probe.code_sentence(new, f.kind), f.message)
     end
   end)
 
   it("decides by the status when there is no code, or one nobody knows",
      function()
-    for status, kind in pairs(STATUSES) do
-      if status >= 400 and status <= 599 then
-        for _, body in ipairs { "", "<html>", "{}", "null", "{",
-                                '{"status":"error"}',
-                                '{"status":"success"}',
-                                '{"status":"error","code":17}' } do
-          local f = refused(status, body)
-          assert.equal(kind, f.kind, status .. body)
-          assert.equal("", f.code)
-        end
-        local f = refused(status, error_body "TEAPOT")
-        assert.equal(kind, f.kind)
-        assert.equal("TEAPOT", f.code)
+    for _, status in ipairs { 400, 401, 403, 404, 409, 410, 429, 499, 500, 502,
+                              599 } do
+      local kind = probe.status_kind(status)
+      for _, body in ipairs { "", "<html>", "{}", "null", "{",
+                              '{"status":"error"}', '{"status":"success"}',
+                              '{"status":"error","code":17}' } do
+        local f = refused(status, body)
+        assert.equal(kind, f.kind, status .. body)
+        assert.equal("", f.code)
       end
+      local f = refused(status, error_body "TEAPOT")
+      assert.equal(kind, f.kind)
+      assert.equal("TEAPOT", f.code)
     end
   end)
 
@@ -345,11 +245,13 @@ describe("the judgement of an answer", function()
       '{"status":"error","code":"SNAPSHOT_PROCESSING"}',
       '{"code":"SNAPSHOT_PROCESSING"}',
     } do
-      for _, status in ipairs { 200, 202, 400, 409, 500 } do
-        local f = refused(status, body)
-        assert.equal("pending", f.kind)
-        assert.is_true(f.retryable)
-        assert.equal("SNAPSHOT_PROCESSING", f.code)
+      for _, status in ipairs { 200, 202, 400, 409 } do
+        for _, post in ipairs { false, true } do
+          local f = refused(status, body, post)
+          assert.equal("pending", f.kind)
+          assert.is_true(f.retryable)
+          assert.equal("SNAPSHOT_PROCESSING", f.code)
+        end
       end
     end
   end)
@@ -406,6 +308,10 @@ describe("the judgement of an answer", function()
     { 403, error_body("MISSING_SCOPE", "needs snapshots:read"),
       "needs snapshots:read" },
     { 404, '{"message":"no such app"}', "no such app" },
+    { 502, error_body "APP_NOT_FOUND",
+      "the platform answered HTTP 502 without a message" },
+    { 503, error_body "CLUSTER_MAINTENANCE_TRY_LATER",
+      "the cluster is under maintenance, try later" },
     { 404, '{"status":"error","message":""}',
       "the platform answered HTTP 404 without a message" },
   }

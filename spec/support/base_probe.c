@@ -10,6 +10,7 @@
 #include "../../csrc/base/buf.h"
 #include "../../csrc/base/failure.h"
 #include "../../csrc/base/isotime.h"
+#include "../../csrc/base/response_codes.h"
 #include "../../csrc/base/url.h"
 
 #include <lauxlib.h>
@@ -302,15 +303,17 @@ static int p_format_compact(lua_State *L) {
 
 /* ==} */
 
-/* {== answer.h =========================================================== */
+/* {== response_codes.h =================================================== */
 
 static int p_code_canonical(lua_State *L) {
   lua_pushstring(L, sq_code_canonical(string(L, 1)));
   return 1;
 }
 
-static int p_code_kind(lua_State *L) {
-  lua_pushstring(L, sq_kind_name(sq_code_kind(string(L, 1))));
+/* code_sentence(code, kind) */
+static int p_code_sentence(lua_State *L) {
+  enum sq_kind kind = check_kind(L, 2);
+  lua_pushstring(L, sq_code_sentence(string(L, 1), kind));
   return 1;
 }
 
@@ -319,6 +322,18 @@ static int p_status_kind(lua_State *L) {
   lua_pushstring(L, sq_kind_name(sq_status_kind(status)));
   return 1;
 }
+
+/* response_kind(status, code, post) */
+static int p_response_kind(lua_State *L) {
+  int status = (int)luaL_checkinteger(L, 1);
+  bool post = lua_toboolean(L, 3);
+  lua_pushstring(L, sq_kind_name(sq_response_kind(status, string(L, 2), post)));
+  return 1;
+}
+
+/* ==} */
+
+/* {== answer.h =========================================================== */
 
 static int p_envelope_scan(lua_State *L) {
   size_t n;
@@ -334,12 +349,14 @@ static int p_envelope_scan(lua_State *L) {
   return 1;
 }
 
+/* judge(status, body, post) */
 static int p_judge(lua_State *L) {
   size_t n;
   int status = (int)luaL_checkinteger(L, 1);
+  bool post = lua_toboolean(L, 3);
   const char *body = bytes(L, 2, &n);
   struct sq_failure *f = dirty_failure(L);
-  lua_pushboolean(L, sq_answer_judge(status, body, n, f));
+  lua_pushboolean(L, sq_answer_judge(status, body, n, post, f));
   push_failure(L, f);
   return 2;
 }
@@ -467,8 +484,9 @@ static const luaL_Reg functions[] = {
     {"format_iso", p_format_iso},
     {"format_compact", p_format_compact},
     {"code_canonical", p_code_canonical},
-    {"code_kind", p_code_kind},
+    {"code_sentence", p_code_sentence},
     {"status_kind", p_status_kind},
+    {"response_kind", p_response_kind},
     {"envelope_scan", p_envelope_scan},
     {"judge", p_judge},
     {"retry_after", p_retry_after},

@@ -144,6 +144,35 @@ local function transport(_, about)
 end
 HINTS.network, HINTS.timeout, HINTS.server = transport, transport, transport
 
+local function list_shows_versions(_, about)
+  return call("list", about) .. " shows which versions there are"
+end
+
+local OUR_BUG = "this is a bug in squaresnap: please report it, with what "
+  .. "--verbose shows"
+local NO_FILE = "the platform does not accept this snapshot as an upload: "
+  .. "download it instead"
+
+-- Codes with more to say than their kind: a text, or a function as in HINTS.
+local BY_CODE = {
+  INVALID_ID = "check the id: `squaresnap whoami` shows the ids",
+  INVALID_SNAPSHOT_ID = list_shows_versions,
+  INVALID_VERSION_ID = list_shows_versions,
+  INVALID_SCOPE = OUR_BUG,
+  MISSING_PARAMETERS = OUR_BUG,
+  INVALID_JSON_BODY = OUR_BUG,
+  USER_NOT_FOUND = "check whose key it is: `squaresnap whoami`",
+  SNAPSHOT_DATABASE_MISMATCH = "restore it into a database of the same engine",
+  DATABASE_NOT_RUNNING = "start the database, then run it again",
+  INSUFFICIENT_MEMORY = "stop or delete an application, or upgrade the plan",
+  APPLICATIONS_LIMIT_REACHED = "delete an application, or upgrade the plan",
+  PAYLOAD_TOO_LARGE = NO_FILE,
+  FILE_TOO_LARGE = NO_FILE,
+  INVALID_FILE = NO_FILE,
+  INVALID_FILENAME = NO_FILE,
+  INVALID_PATH = OUR_BUG,
+}
+
 -- What was sent and perhaps carried out is not to be sent again, whatever the
 -- kind; a `pending` says that it is being done.
 local function hint_of(err, about)
@@ -152,7 +181,10 @@ local function hint_of(err, about)
     return "it may have been carried out anyway: check with "
       .. call("list", about) .. " before you run it again"
   end
-  return HINTS[err.kind] and HINTS[err.kind](err, about)
+  -- of a failing server the code decides nothing
+  local hint = err.kind ~= "server" and BY_CODE[err.code] or HINTS[err.kind]
+  if type(hint) == "function" then return hint(err, about) end
+  return hint
 end
 
 --- One line: what failed, why, what to do next.
