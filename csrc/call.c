@@ -70,6 +70,7 @@ void sq_call_setup(lua_State *L) {
 static void leave_op(struct sq_call *call) {
   if (!call->op) return;
   bool done = call->finishing || call->events & SQ_EVENT_DONE;
+  if (!done) sq_op_cancel(call->op);
   if (done ? sq_op_failure(call->op)->sent : sq_op_changes(call->op))
     call->sent = true;
   drop_op(&call->op);
@@ -208,8 +209,8 @@ static int drive(lua_State *L, int index) {
     if (sq_engine_is_foreign(s->engine)) /* a progress function forked */
       return luaL_error(L, "not usable after fork: make a new client");
     sq_state_collect(s);
-    sq_state_trace(L, s);
-    bool go = true;
+    bool go = sq_state_trace(L, s);
+    if (!go) return interrupted(L, call);
     if (call->steps && sq_task_resume_ready(L, s, 1) > 0)
       go = sq_state_breathe(L, s);
     else if (!sq_call_is_over(call) && !call->events)

@@ -29,11 +29,12 @@ struct endpoint {
   const char *known[KNOWN_MAX];
   struct {
     const char *option, *wire;
-  } body[BODY_MAX]; /* required ids, sent as JSON */
-  bool scopes;      /* takes `scope`, sent as a query */
-  bool lists;       /* gives addresses, which need the account's id */
-  bool uploads;     /* sends `zip`, a ZipFile, as a form's file */
-  bool internal;    /* no method of the Client */
+  } body[BODY_MAX];      /* required ids, sent as JSON */
+  bool scopes;           /* takes `scope`, sent as a query */
+  bool lists;            /* gives addresses, which need the account's id */
+  bool uploads;          /* sends `zip`, a ZipFile, as a form's file */
+  bool internal;         /* no method of the Client */
+  enum sq_action action; /* to the platform's limits */
   sq_finish finish;
 };
 
@@ -43,6 +44,7 @@ static const struct endpoint endpoints[] = {
      .path = {"/apps/%s/snapshots", "/databases/%s/snapshots"},
      .main = "app_id",
      .known = {"app_id", "application_type", "wait"},
+     .action = SQ_CREATES,
      .finish = sq_create_finish},
     {.name = "all_app_snapshots",
      .method = "GET",
@@ -66,6 +68,7 @@ static const struct endpoint endpoints[] = {
      .known = {"app_id", "application_type", "snapshot_id", "version_id",
                "wait"},
      .body = {{"snapshot_id", "snapshotId"}, {"version_id", "versionId"}},
+     .action = SQ_RESTORES,
      .finish = sq_restore_finish},
     {.name = "account",
      .method = "GET",
@@ -221,7 +224,8 @@ static int call_endpoint(lua_State *L, const struct endpoint *e) {
                      ? sq_options_choice(&o, "scope", scopes, 0)
                      : sq_options_choice(&o, "application_type", types, 0);
   const char *id = takes(e, "app_id") ? sq_options_id(&o, "app_id", true) : "";
-  struct sq_request_options r = {.method = e->method};
+  struct sq_request_options r = {
+      .method = e->method, .action = e->action, .app = id};
   r.body = push_body(e, &o, &r.body_size);
   r.url = push_url(L, e->path[database], id);
   double within = read_seconds(e, &o, "within");
@@ -251,9 +255,10 @@ int sq_endpoint_ask(lua_State *L, struct sq_call *call, const char *path,
 int sq_endpoint_repeat(lua_State *L, struct sq_call *call) {
   const struct endpoint *e = call->endpoint;
   struct sq_options o = {L, 2, e->name};
-  struct sq_request_options r = {.method = e->method};
+  struct sq_request_options r = {.method = e->method, .action = e->action};
   lua_getfield(L, 2, "app_id");
-  r.url = push_url(L, e->path[call->database], lua_tostring(L, -1));
+  r.app = lua_tostring(L, -1);
+  r.url = push_url(L, e->path[call->database], r.app);
   r.body = push_body(e, &o, &r.body_size);
   struct sq_client *c = sq_client_check(L, 1);
   call->sent = false; /* the first was refused, or this would not be called */

@@ -35,7 +35,7 @@ static double read_seconds(lua_State *L, const char *method, double seconds) {
 
 static int take_turn(lua_State *L, struct sq_state *s, int most) {
   sq_state_collect(s);
-  sq_state_trace(L, s);
+  if (!sq_state_trace(L, s)) return lua_error(L);
   sq_state_check(L, s); /* a trace function may have forked, */
   int n = sq_task_resume_ready(L, s, most);
   sq_state_check(L, s); /* or a progress function, or a task */

@@ -212,16 +212,20 @@ static void run(lua_State *L, struct sq_state *s, const struct sq_trace *t) {
                 "squarecloud: the trace function failed and was turned off: ");
 }
 
-void sq_state_trace(lua_State *L, struct sq_state *s) {
+/* A hook that waits for its turn, as the interpreter's at Ctrl-C, has it
+ * before the function: what it raises there would count as the function's. */
+bool sq_state_trace(lua_State *L, struct sq_state *s) {
   struct sq_trace t;
   /* a trace function may fork: then the rest is the parent's */
   while (s->engine && !sq_engine_is_foreign(s->engine) &&
          sq_engine_take_trace(s->engine, &t)) {
     luaL_checkstack(L, 8, NULL);
+    if (!let_hooks_run(L, s, sq_now())) return false;
     lua_rawgetp(L, LUA_REGISTRYINDEX, &listeners_key);
     if (lua_rawgeti(L, -1, (lua_Integer)t.listener) == LUA_TUSERDATA &&
         sq_client_push_trace(L, -1))
       run(L, s, &t);
     lua_pop(L, 2);
   }
+  return true;
 }

@@ -68,8 +68,8 @@ void sq_state_push_tasks(lua_State *L);
 /* A number by which the client at `index` is told of its requests. */
 uint64_t sq_state_listen(lua_State *L, struct sq_state *s, int index);
 /* Runs the trace functions for what was recorded.  Errors turn the client's
- * tracing off, with a warning. */
-void sq_state_trace(lua_State *L, struct sq_state *s);
+ * tracing off, with a warning.  False when a hook raised, as sq_state_wait. */
+bool sq_state_trace(lua_State *L, struct sq_state *s);
 
 SQ_HIDDEN_END
 

@@ -89,6 +89,7 @@ build = {
         "csrc/base/failure.c",
         "csrc/base/head.c",
         "csrc/base/isotime.c",
+        "csrc/base/limits.c",
         "csrc/base/part.c",
         "csrc/base/pieces.c",
         "csrc/base/record.c",

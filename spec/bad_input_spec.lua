@@ -73,6 +73,7 @@ local METHODS = {
       snapshots_url = "address", account_id = "id", timeout = "seconds",
       action_timeout = "seconds", connect_timeout = "seconds",
       stall_timeout = "seconds", retries = "count", max_retry_wait = "wait",
+      pace = "wait",
       concurrency = "count", segments = "count",
       max_response_bytes = "count", ca_file = "plain", proxy = "proxy",
       user_agent = "plain", trace = "function" } },

@@ -7,6 +7,7 @@ local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
 local lifetimes = require "spec.support.lifetimes"
 local server = require "spec.support.server"
+local times = require "spec.support.times"
 
 local s, dir
 
@@ -153,7 +154,8 @@ describe("backups of many applications:", function()
   it("fifty, one after another created, a few at a time fetched", function()
     local ids = add_apps(50)
     local out, err, code = run("many_apps", { dir.path,
-      table.unpack(ids) }, { pace = "0.01", concurrency = "3" })
+      table.unpack(ids) }, { concurrency = "3",
+      LUA_INIT = times.lua_init { pace = 0.01 } })
     assert.equal(0, code, out .. err)
     assert.matches("50 of 50 backed up", out, 1, true)
     local created = s:requests { method = "POST" }
@@ -181,7 +183,7 @@ describe("backups of many applications:", function()
     s:fault { fault = "respond", status = 404, code = "APP_NOT_FOUND",
       match = { method = "POST", path = "/v2/apps/many-02/" } }
     local out, err, code = run("many_apps", { dir.path, "many-01", "many-02",
-      "many-03" }, { pace = "0" })
+      "many-03" })
     assert.equal(1, code)
     assert.matches("2 of 3 backed up", out, 1, true)
     assert.matches("many%-02: snapshot many%-02: not_found: APP_NOT_FOUND",
@@ -190,7 +192,7 @@ describe("backups of many applications:", function()
   end)
 
   it("take all of the account's when none is named", function()
-    local out, err, code = run("many_apps", { dir.path }, { pace = "0" })
+    local out, err, code = run("many_apps", { dir.path })
     assert.equal(0, code, err)
     assert.matches(("%d of %d backed up"):format(#s.apps, #s.apps), out, 1,
       true)

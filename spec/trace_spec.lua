@@ -88,10 +88,14 @@ describe("trace", function()
     assert.same({ 1, 1, 1, 2, 2, 2, 3, 3 }, column(records, "attempt"))
     assert.same({ false, false, false, false, 429, false, false, 200 },
       column(records, "http_status"))
-    for _, one in ipairs(wire.events(records, "retry")) do
-      assert.equal("attempt event method operation seconds url", fields(one))
+    local retries = wire.events(records, "retry")
+    for _, one in ipairs(retries) do
+      assert.equal("attempt detail event method operation seconds url",
+        fields(one))
       assert.equal("float", math.type(one.seconds))
     end
+    assert.same({ "network", "rate_limited: KEEP_CALM" },
+      column(retries, "detail"))
     assert.equal(3, #s:requests())
   end)
 

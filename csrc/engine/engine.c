@@ -22,6 +22,7 @@ void sq_engine_unref(struct sq_engine *e) {
   pthread_mutex_destroy(&e->lock);
   pthread_mutex_destroy(&e->wire_lock);
   pthread_mutex_destroy(&e->step_lock);
+  sq_limits_free(&e->limits);
   free(e->ring);
   free(e);
 }
@@ -53,6 +54,7 @@ struct sq_engine *sq_engine_new(struct sq_failure *f) {
   sq_list_init(&e->outbox);
   sq_list_init(&e->live);
   sq_list_init(&e->waiting);
+  sq_list_init(&e->limits);
   e->random =
       (uint64_t)sq_now() ^ (uint64_t)(uintptr_t)e ^ ((uint64_t)getpid() << 32);
   return e;

@@ -20,6 +20,7 @@
 #include "../base/buf.h"
 #include "../base/failure.h"
 #include "../base/head.h"
+#include "../base/limits.h"
 #include "zip.h"
 
 SQ_HIDDEN_BEGIN
@@ -82,6 +83,8 @@ struct sq_profile_options {
   double stall_timeout;   /* downloads */
   int retries;
   double max_retry_wait;
+  double pace; /* seconds between two creates of the key */
+  struct sq_limit_times limit_times;
   int concurrency; /* transfers under way at once */
   size_t max_response_bytes;
   uint64_t listener; /* named in its trace records; 0: nobody listens */
@@ -96,12 +99,12 @@ void sq_profile_trace_off(struct sq_profile *p);
 /* What may be told of a request: no key, no query string. */
 struct sq_trace {
   uint64_t listener; /* whose */
-  char event[16];    /* request, response, failure, retry, file */
+  char event[16];    /* request, response, failure, retry, wait, file */
   char operation[96], method[8], url[256], detail[128];
   int attempt, http_status;
   unsigned dropped; /* records lost before this one */
   int64_t bytes;    /* -1: not said */
-  double seconds;   /* duration, or the wait of a retry; -1: not said */
+  double seconds;   /* duration, or what is waited; -1: not said */
 };
 
 /* The oldest trace record; false when there is none. */
@@ -144,7 +147,8 @@ void sq_op_go(struct sq_op *op);
 void sq_op_set_user(struct sq_op *op, void *user);
 void *sq_op_user(const struct sq_op *op);
 
-/* True for a POST, which may be carried out whatever comes back. */
+/* Of one that was cancelled: true for a POST that may have gone out, and be
+ * carried out whatever comes back. */
 bool sq_op_changes(const struct sq_op *op);
 
 /* After done: kind SQ_OK when it went well. */
@@ -157,6 +161,8 @@ struct sq_request_options {
   const char *url;
   const char *body; /* JSON, or null */
   size_t body_size;
+  enum sq_action action; /* what it is to the platform's limits, */
+  const char *app;       /* and to whom; null: nobody */
   /* POST, sent in place of a body (its reference is shared), or null: then
    * `timeout` is for the answer, once all is sent, and the profile's
    * stall_timeout counts before. */

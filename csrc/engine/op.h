@@ -45,7 +45,7 @@ struct sq_op {
   struct sq_engine *engine;   /* null until submitted */
   struct sq_profile *profile; /* counted; null for ZIP work and timers */
   void *user;
-  bool changes; /* a POST */
+  atomic_bool changes; /* a POST that went out, and was not refused */
   struct sq_failure failure;
 
   /* guarded by the engine's lock */
@@ -92,6 +92,8 @@ struct sq_op *sq_op_dying_twin(struct sq_op *op,
                                bool (*same)(struct sq_op *, struct sq_op *));
 
 struct sq_wire *sq_op_wire(struct sq_op *op);
+/* Those of its profile's key; null when memory is short. */
+struct sq_limits *sq_op_limits(struct sq_op *op);
 double sq_op_random(struct sq_op *op); /* uniform in [0, 1) */
 
 /* ---- any thread ------------------------------------------------------- */

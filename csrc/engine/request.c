@@ -1,9 +1,12 @@
 /*
  * request.c - one API request, with its retries.
  *
- *   start -> exchange -> judged -> done
- *              ^           | worth another try
- *              +-- wait <--+
+ *   start -> limits -> exchange -> judged -> done
+ *    ^  ^       | not yet            | worth another try
+ *    |  +- wait +                    |
+ *    +---- wait <--------------------+
+ *
+ * What the platform's limits make it wait for spends no try.
  *
  * The operation owns its strings, the transfer of the attempt under way, the
  * body, and a reference of the file that it sends; after its end the caller
@@ -25,8 +28,10 @@
 struct request {
   struct sq_op op;
   const char *method;
-  char *operation, *url, *body_text;
+  char *operation, *url, *body_text, *app;
   size_t body_size;
+  enum sq_action action;
+  bool paced;          /* told that it waits for the pace, this try */
   struct sq_zip *file; /* null: none is sent */
   int64_t file_sent;   /* of its bytes */
   int64_t told, told_at;
@@ -35,6 +40,7 @@ struct request {
   double timeout;
   bool post;
   int attempts;
+  int64_t gone_at; /* when this try went */
   struct sq_transfer *transfer;
   struct sq_head head;
   struct sq_buf body;
@@ -63,6 +69,11 @@ static void trace_request(struct request *r) {
   if (open_trace(r, &t, "request")) sq_op_trace(&r->op, &t);
 }
 
+static void say_why(struct sq_trace *t, const char *what, const char *code) {
+  snprintf(t->detail, sizeof t->detail, "%s%s%s", what, code[0] ? ": " : "",
+           code);
+}
+
 static void trace_end(struct request *r, const struct sq_failure *f) {
   struct sq_trace t;
   if (!open_trace(r, &t, f->kind == SQ_OK ? "response" : "failure")) return;
@@ -71,16 +82,62 @@ static void trace_end(struct request *r, const struct sq_failure *f) {
   if (f->kind == SQ_OK)
     t.bytes = (int64_t)r->body.size;
   else
-    snprintf(t.detail, sizeof t.detail, "%s%s%s", sq_kind_name(f->kind),
-             f->code[0] ? ": " : "", f->code);
+    say_why(&t, sq_kind_name(f->kind), f->code);
   sq_op_trace(&r->op, &t);
 }
 
-static void trace_retry(struct request *r, double wait) {
+static void trace_retry(struct request *r, const struct sq_failure *f,
+                        double wait) {
   struct sq_trace t;
   if (!open_trace(r, &t, "retry")) return;
+  say_why(&t, sq_kind_name(f->kind), f->code);
   t.seconds = wait;
   sq_op_trace(&r->op, &t);
+}
+
+/* Of the pace once a try: each create that goes puts the others off. */
+static void trace_wait(struct request *r, const char *why, int64_t wait) {
+  struct sq_trace t;
+  bool pace = why == sq_limits_pace;
+  if ((pace && r->paced) || !open_trace(r, &t, "wait")) return;
+  r->paced = pace;
+  t.attempt++;
+  t.seconds = (double)wait / 1e9;
+  if (pace)
+    say_why(&t, why, "");
+  else
+    say_why(&t, sq_kind_name(SQ_RATE_LIMITED), why);
+  sq_op_trace(&r->op, &t);
+}
+
+/* ---- limits ----------------------------------------------------------- */
+
+static struct sq_limited limited(const struct request *r) {
+  const struct sq_profile_options *o = &r->op.profile->options;
+  return (struct sq_limited){r->action, r->app, o->pace, o->max_retry_wait,
+                             &o->limit_times};
+}
+
+/* The nanoseconds that it has to wait for, which it traces; 0: it may go. */
+static int64_t held_up(struct request *r) {
+  struct sq_limited who = limited(r);
+  const char *why = "";
+  int64_t now = sq_now();
+  int64_t at = sq_limits_may_go(sq_op_limits(&r->op), &who, now, &why);
+  if (at > now) trace_wait(r, why, at - now);
+  return at - now;
+}
+
+static void note_gone(void *context) {
+  struct request *r = context;
+  struct sq_limited who = limited(r);
+  sq_limits_gone(sq_op_limits(&r->op), &who, sq_now());
+}
+
+/* As sq_limits_note. */
+static double note_end(struct request *r, const struct sq_failure *f) {
+  struct sq_limited who = limited(r);
+  return sq_limits_note(sq_op_limits(&r->op), &who, r->gone_at, sq_now(), f);
 }
 
 /* ---- one attempt ------------------------------------------------------ */
@@ -185,6 +242,7 @@ static void on_end(void *context, const struct sq_failure *transport) {
   struct sq_failure f;
   double wait;
   judge(r, transport, &f);
+  double limit = note_end(r, &f);
   trace_end(r, &f);
   drop_transfer(r);
   sq_op_wake_in(&r->op, 0);
@@ -192,9 +250,11 @@ static void on_end(void *context, const struct sq_failure *transport) {
     if (r->file_sent > r->told) tell(r, sq_now());
     r->op.failure = f; /* still tells http_status and sent */
     sq_op_finish(&r->op);
-  } else if (sq_retry_decide(&policy, r->attempts, &f, r->post,
-                             sq_op_random(&r->op), &wait)) {
-    trace_retry(r, wait);
+  } else if (limit >= 0 && sq_retry_decide(&policy, r->attempts, &f, r->post,
+                                           sq_op_random(&r->op), &wait)) {
+    atomic_store(&r->op.changes, false);
+    if (wait < limit) wait = limit;
+    trace_retry(r, &f, wait);
     sq_op_again_in(&r->op, sq_nanoseconds(wait) + 1);
   } else {
     sq_op_fail(&r->op, &f);
@@ -202,12 +262,23 @@ static void on_end(void *context, const struct sq_failure *transport) {
 }
 
 static void start(struct sq_op *op) {
-  static const struct sq_handlers handlers = {
-      .head = on_head, .body = on_body, .read = on_read, .end = on_end};
+  static const struct sq_handlers handlers = {.sent = note_gone,
+                                              .head = on_head,
+                                              .body = on_body,
+                                              .read = on_read,
+                                              .end = on_end};
   struct request *r = request_of(op);
   struct sq_transfer_options o = {0};
   struct sq_transfer_file file;
   struct sq_failure f;
+  int64_t wait = held_up(r);
+  if (wait > 0) {
+    sq_op_again_in(op, wait);
+    return;
+  }
+  /* the caller cancels before it asks: one of the two sees the other */
+  atomic_store(&op->changes, r->post);
+  if (atomic_load(&op->cancel)) return;
   if (r->file) {
     const char *path = sq_zip_path(r->file), *slash = strrchr(path, '/');
     file.name = slash ? slash + 1 : path;
@@ -226,6 +297,9 @@ static void start(struct sq_op *op) {
   o.body_size = r->body_size;
   o.timeout = r->file ? 0 : r->timeout; /* its size says how long it takes */
   r->attempts++;
+  r->paced = false;
+  r->gone_at = sq_now();
+  note_gone(r);
   r->too_large = r->no_memory = false;
   r->body.size = 0; /* its memory serves again */
   sq_head_clear(&r->head);
@@ -286,6 +360,7 @@ static void destroy(struct sq_op *op) {
   free(r->operation);
   free(r->url);
   free(r->body_text);
+  free(r->app);
 }
 
 static const struct sq_op_class request_class = {
@@ -307,11 +382,14 @@ struct sq_op *sq_request_new(struct sq_profile *p,
   r->url = sq_strdup(options->url);
   r->body_text = sq_strdup(options->body);
   r->body_size = options->body_size;
+  r->action = options->action;
+  r->app = sq_strdup(options->app ? options->app : "");
   r->timeout = options->timeout;
   r->file = options->file;
   if (r->file) sq_zip_retain(r->file);
-  r->post = r->op.changes = strcmp(options->method, "POST") == 0;
-  if (r->operation && r->url && (r->body_text || !options->body)) return &r->op;
+  r->post = strcmp(options->method, "POST") == 0;
+  if (r->operation && r->url && r->app && (r->body_text || !options->body))
+    return &r->op;
   sq_op_unref(&r->op); /* frees it */
   return NULL;         /* cppcheck-suppress memleak */
 }

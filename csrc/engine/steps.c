@@ -35,7 +35,7 @@ void sq_op_unref(struct sq_op *op) {
 
 void sq_op_set_user(struct sq_op *op, void *user) { op->user = user; }
 void *sq_op_user(const struct sq_op *op) { return op->user; }
-bool sq_op_changes(const struct sq_op *op) { return op->changes; }
+bool sq_op_changes(const struct sq_op *op) { return atomic_load(&op->changes); }
 
 const struct sq_failure *sq_op_failure(const struct sq_op *op) {
   return &op->failure;
@@ -46,6 +46,11 @@ const struct sq_failure *sq_op_failure(const struct sq_op *op) {
 struct sq_wire *sq_op_wire(struct sq_op *op) {
   struct sq_engine *e = op->engine;
   return e->wire;
+}
+
+struct sq_limits *sq_op_limits(struct sq_op *op) {
+  return sq_limits_of(&op->engine->limits, op->profile->options.api_key,
+                      sq_now());
 }
 
 struct sq_op *sq_op_dying_twin(struct sq_op *op,

@@ -178,6 +178,7 @@ static int on_request(void *arg, char *ip, char *local, int port, int lport) {
   (void)lport;
   t->sent = true;
   t->active_at = sq_now();
+  if (t->handlers.sent) t->handlers.sent(t->context);
   return CURL_PREREQFUNC_OK;
 }
 #endif

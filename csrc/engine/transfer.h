@@ -2,9 +2,8 @@
  * transfer.h - one attempt of one HTTP exchange.
  *
  * Whoever started a sq_transfer owns it until sq_transfer_free; all calls are
- * made by the network thread.  Handlers are called from sq_wire_run
- * only; `head` and `body` may not start or free transfers (they run inside
- * libcurl), `end` may.
+ * made by the network thread.  Handlers are called from sq_wire_run only; all
+ * but `end` run inside libcurl, and may not start or free transfers.
  */
 #ifndef SQ_TRANSFER_H
 #define SQ_TRANSFER_H
@@ -21,6 +20,9 @@ struct sq_transfer;
 enum sq_take { SQ_TAKEN, SQ_PAUSE, SQ_STOP };
 
 struct sq_handlers {
+  /* The request goes out now; null: of no interest.  Not called by libcurl
+   * before 7.80. */
+  void (*sent)(void *context);
   /* The head is complete; false ends the transfer (with SQ_CANCELLED). */
   bool (*head)(void *context, const struct sq_head *head);
   /* Body bytes, at most 16 KiB.  SQ_PAUSE: not taken, come again after

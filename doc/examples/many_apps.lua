@@ -1,17 +1,15 @@
 -- Backups of many applications from one script: a snapshot of each is created,
--- at the pace that the platform allows, and downloaded, a few at a time, with
--- one line of progress for each.
+-- as fast as the platform takes them (the client keeps that pace), and
+-- downloaded, a few at a time, with one line of progress for each.
 --   SQUARE_API_KEY=... lua many_apps.lua FOLDER [APP_ID...]
--- Without ids: every application of the account. In the environment: `pace`
--- (seconds between two creations; the platform takes one in 5 s of an
--- account), `concurrency` (transfers at once); for other servers base_url,
+-- Without ids: every application of the account. In the environment:
+-- `concurrency` (transfers at once); for other servers base_url,
 -- snapshots_url, ca_file.
 
 local square = require "squarecloud"
 
 local folder = assert((...), "which folder?")
 local app_ids = { select(2, ...) }
-local pace = tonumber(os.getenv "pace" or 5)
 local client <close> = square.Client {
   api_key = os.getenv "SQUARE_API_KEY",
   base_url = os.getenv "base_url",
@@ -46,8 +44,7 @@ local function back_up(app_id)
 end
 
 client:run(function()
-  for i, app_id in ipairs(app_ids) do
-    if i > 1 then client:sleep(pace) end
+  for _, app_id in ipairs(app_ids) do
     client:spawn(function()
       local ok, err = pcall(back_up, app_id)
       succeeded, failed = succeeded + (ok and 1 or 0), failed + (ok and 0 or 1)

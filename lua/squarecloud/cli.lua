@@ -90,6 +90,7 @@ local function explain(err)
   if session.is_interruption(err) then
     local current = session.current
     local doing = current and current.doing
+    if current and current.waits and doing == "change" then doing = nil end
     local afterwards = type(doing) == "function" and doing()
       or (AFTERWARDS[doing] or ""):gsub("%%s", function()
         return current.again or "the same command again"

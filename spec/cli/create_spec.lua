@@ -4,6 +4,7 @@ local command = require "spec.support.command"
 local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
+local socket = require "socket"
 
 describe("squaresnap create", function()
   local s, app, other, database
@@ -105,20 +106,45 @@ describe("squaresnap create", function()
     assert.equal(5, create("nobody", "nothing").code)
   end)
 
-  it("waits out the platform's pace between several", function()
-    s:configure { limits = { create_account_ms = 3000, retry_after = true } }
-    local result = command.run(s, { "--retries=0", "create", app, other })
+  it("keeps several apart as the platform wants it", function()
+    s:configure { limits = { create_account_ms = 1000 } }
+    local result = command.run(s, { "create", app, other },
+      { times = { pace = 1.2 } })
     assert.equal(0, result.code, result.err)
-    assert.matches("the platform asks for a pause of %d s", result.err)
-    assert.equal(3, #s:requests { method = "POST" })
+    assert.equal("", result.err)
+    assert.equal(2, #s:requests { method = "POST" })
   end)
 
-  it("does not wait for one alone", function()
+  it("says what it waits for when it is refused all the same", function()
+    s:configure { limits = { create_account_ms = 2500, retry_after = true } }
+    local result = create(app, other)
+    assert.equal(0, result.code, result.err)
+    assert.matches("^rate limited by the platform: waiting [23] s\n$",
+      result.err)
+    assert.equal(3, #s:requests { method = "POST" })
+    s:reset()
+    assert.equal("", command.run(s, { "-q", "create", app, other }).err)
+  end)
+
+  it("fails at once with --retries=0", function()
     s:configure { limits = { create_account_ms = 60000, retry_after = true } }
     create(app)
     local result = command.run(s, { "--retries=0", "create", other })
     assert.equal(7, result.code)
     assert.matches("run it again in %d+ s\n$", result.err)
+  end)
+
+  it("interrupted while it waits was not sent, and says no other", function()
+    s:fault { fault = "rate_limited", retry_after = 60, times = 1 }
+    local process = command.start(s, { "create", app })
+    while not process.said():find "waiting 60 s" do
+      socket.sleep(0.01)
+    end
+    process.interrupt()
+    local result = process.wait()
+    assert.equal(130, result.code)
+    assert.matches("\nsquaresnap: interrupted\n$", result.err)
+    assert.equal(1, #s:requests { method = "POST" })
   end)
 
   it("says when the daily quota frees up: exit code 6", function()

@@ -8,7 +8,8 @@ local lifetimes = require "spec.support.lifetimes"
 local server = require "spec.support.server"
 local tool = require "spec.support.tool"
 
--- `arm` on the server; the call is made under pcall.
+-- `arm` on the server; the call is made under pcall, `alarm` seconds before the
+-- signal.
 local CALLS = {
   ["an API call"] = {
     arm = function(s) s:fault { fault = "stall", skip = 1 } end,
@@ -19,6 +20,13 @@ local CALLS = {
       s:fault { fault = "rate_limited", retry_after = 30, skip = 1 }
     end,
     script = "client:account()",
+  },
+  ["a retry's wait, at the moment that trace is told of it"] = {
+    arm = function(s)
+      s:fault { fault = "rate_limited", retry_after = 30, skip = 1 }
+    end,
+    alarm = 0.03, -- the call drives the network then, with signals blocked
+    script = "new_client { trace = function() end }:account()",
   },
   ["a download that stands still"] = {
     arm = function(s, entry)
@@ -75,10 +83,11 @@ describe("Ctrl-C in", function()
         local late = lateness()
         local start = probe.now()
         local ok, why = pcall(function()
-          probe.alarm(0.2)
+          probe.alarm(]] .. (call.alarm or 0.2) .. [[)
           ]] .. call.script .. [[
         end)
-        local took = probe.now() - start - 0.2
+        local took = probe.now() - start - ]] .. (call.alarm or 0.2) .. [[
+
         assert(not ok)
         assert(tostring(why):find("interrupted!", 1, true), why)
         client:close()

@@ -10,6 +10,7 @@
 #include "../../csrc/base/buf.h"
 #include "../../csrc/base/failure.h"
 #include "../../csrc/base/isotime.h"
+#include "../../csrc/base/limits.h"
 #include "../../csrc/base/response_codes.h"
 #include "../../csrc/base/url.h"
 
@@ -410,6 +411,98 @@ static int p_retry_decide(lua_State *L) {
 
 /* ==} */
 
+/* {== limits.h =========================================================== */
+
+/* A list of keys, whose clock the test says: limits() gives a function
+ * (what, who) that stands for sq_limits_<what>; `who` has the fields key,
+ * action, app, pace, most, now, gone (seconds), kind, code, http_status,
+ * retry_after. */
+#define LIMITS "spec.Limits"
+
+static int64_t nanoseconds_field(lua_State *L, const char *key) {
+  return (int64_t)(number_field(L, key, 0) * 1e9);
+}
+
+static const char *string_field(lua_State *L, const char *key,
+                                const char *otherwise) {
+  lua_getfield(L, 1, key); /* stays, and is kept by the table anyway */
+  return luaL_optstring(L, -1, otherwise);
+}
+
+static void read_failure(lua_State *L, struct sq_failure *f) {
+  sq_failure_clear(f);
+  lua_getfield(L, 1, "kind");
+  f->kind = lua_isnil(L, -1) ? SQ_OK : check_kind(L, -1);
+  f->retry_after = number_field(L, "retry_after", -1);
+  f->http_status = (int)number_field(L, "http_status", 0);
+  strncpy(f->code, string_field(L, "code", ""), sizeof f->code - 1);
+}
+
+static int on_limits(lua_State *L) {
+  static const char *const actions[] = {"asks", "creates", "restores", NULL};
+  static const char *const whats[] = {"may_go", "gone", "note", NULL};
+  struct sq_link *all = lua_touserdata(L, lua_upvalueindex(1));
+  int what = luaL_checkoption(L, 1, NULL, whats);
+  lua_remove(L, 1);
+  int64_t now = nanoseconds_field(L, "now");
+  struct sq_limits *l = sq_limits_of(all, string_field(L, "key", "k"), now);
+  lua_getfield(L, 1, "action");
+  struct sq_limited who = {
+      .action = (enum sq_action)luaL_checkoption(L, -1, "asks", actions),
+      .app = string_field(L, "app", ""),
+      .pace = number_field(L, "pace", 0),
+      .most = number_field(L, "most", 300),
+      .times = &sq_limit_times};
+  const char *why = NULL;
+  struct sq_failure f;
+  switch (what) {
+    case 0:
+      now = sq_limits_may_go(l, &who, now, &why) - now;
+      lua_pushnumber(L, (double)now / 1e9);
+      lua_pushstring(L, why);
+      return 2;
+    case 1:
+      sq_limits_gone(l, &who, now);
+      return 0;
+    default:
+      read_failure(L, &f);
+      lua_pushnumber(
+          L, sq_limits_note(l, &who, nanoseconds_field(L, "gone"), now, &f));
+      return 1;
+  }
+}
+
+static int count_limits(lua_State *L) {
+  struct sq_link *all = lua_touserdata(L, lua_upvalueindex(1)), *link;
+  lua_Integer count = 0;
+  for (link = all->next; link != all; link = link->next) count++;
+  lua_pushinteger(L, count);
+  return 1;
+}
+
+static int free_limits(lua_State *L) {
+  sq_limits_free(luaL_checkudata(L, 1, LIMITS));
+  return 0;
+}
+
+/* limits(): the function above, and one that gives the number of keys. */
+static int p_limits(lua_State *L) {
+  struct sq_link *all = lua_newuserdatauv(L, sizeof *all, 0);
+  sq_list_init(all);
+  if (luaL_newmetatable(L, LIMITS)) {
+    lua_pushcfunction(L, free_limits);
+    lua_setfield(L, -2, "__gc");
+  }
+  lua_setmetatable(L, -2);
+  lua_pushvalue(L, -1);
+  lua_pushcclosure(L, on_limits, 1);
+  lua_insert(L, -2);
+  lua_pushcclosure(L, count_limits, 1);
+  return 2;
+}
+
+/* ==} */
+
 /* {== buf.h ============================================================== */
 
 /* buf(piece, ...): the bytes (nil while there are none), size, whether it was
@@ -491,6 +584,7 @@ static const luaL_Reg functions[] = {
     {"judge", p_judge},
     {"retry_after", p_retry_after},
     {"retry_decide", p_retry_decide},
+    {"limits", p_limits},
     {"buf", p_buf},
     {"buf_refuses_too_much", p_buf_refuses_too_much},
     {"strdup", p_strdup},

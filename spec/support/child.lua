@@ -2,6 +2,7 @@
 -- what a process prints, how it ends, and what its environment does to it.
 
 local quote = require("spec.support.quote").shell
+local times = require "spec.support.times"
 
 local child = {}
 
@@ -23,7 +24,7 @@ function child.run(script, arguments, environment, before)
   local base = os.tmpname()
   local names = { base, base .. ".out", base .. ".err" }
   local words = { "env", "LUA_PATH=" .. package.path,
-    "LUA_CPATH=" .. package.cpath }
+    "LUA_CPATH=" .. package.cpath, "LUA_INIT=" .. times.lua_init() }
   for name, value in pairs(environment or {}) do
     words[#words + 1] = name .. "=" .. value
   end

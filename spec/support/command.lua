@@ -12,6 +12,7 @@ local cjson = require("cjson").new()
 local helpers = require "spec.support.helpers"
 local process = require "spec.support.process"
 local quote = require("spec.support.quote").shell
+local times = require "spec.support.times"
 
 local command = {}
 
@@ -23,16 +24,16 @@ local function bin_folder()
 end
 
 local PASSED = { "ASAN_OPTIONS", "LSAN_OPTIONS", "TSAN_OPTIONS", "COLLECT",
-  "LUA_INIT", "TMPDIR" }
+  "TMPDIR" }
 
 -- A home without the user's own configuration.
 local home = helpers.tmpdir()
 
 -- Those of this process's variables that the command gets, too: what a
 -- sanitizer preloads and `make coverage` counts with is for it, but not for
--- the helpers.
-local function passed()
-  local words = {}
+-- the helpers. And the times of limits that its client is to have.
+local function passed(setting)
+  local words = { quote("LUA_INIT=" .. times.lua_init(setting.times)) }
   for _, name in ipairs(PASSED) do
     local value = os.getenv(name)
     -- a sanitizer's file, from any folder
@@ -57,7 +58,7 @@ local function environment(s, setting)
   end
   for i, word in ipairs(words) do words[i] = quote(word) end
   return table.concat(words, " ")
-    .. (setting.preload == false and "" or " " .. passed())
+    .. (setting.preload == false and "" or " " .. passed(setting))
 end
 
 local function words_of(s, arguments, setting)
@@ -74,7 +75,8 @@ end
 --- The shell's line that runs the command.
 -- @param setting env (variables), key (another one, false: none), urls (false:
 -- the platform's own), folder (to run in), shell (a command before it:
--- "ulimit -f 100"), stdin (a file), out (elsewhere: "/dev/full", "&-")
+-- "ulimit -f 100"), stdin (a file), out (elsewhere: "/dev/full", "&-"), times
+-- (of limits, as times.set takes them)
 function command.line(s, arguments, setting)
   setting = setting or {}
   return ("cd %s && %s exec %s %s %s"):format(quote(setting.folder or "/"),
@@ -127,7 +129,8 @@ end
 
 --- Starts the command.
 -- @return { pid, interrupt() (Ctrl-C), signal(name), kill(), wait() (its
--- result; as a shell has it, 128 and more is a signal) }
+-- result; as a shell has it, 128 and more is a signal), said() (its messages so
+-- far) }
 function command.start(s, arguments, setting)
   local files = new_files()
   local started = process.start(command.line(s, arguments, setting)
@@ -138,6 +141,7 @@ function command.start(s, arguments, setting)
     os.execute(("kill -%s %d"):format(name, started.pid))
   end
   function started.interrupt() started.signal "INT" end
+  function started.said() return helpers.read_file(files.err) end
   return started
 end
 
@@ -152,7 +156,7 @@ function command.terminal(s, arguments, setting)
   local env = { TERM = "xterm" }
   for name, value in pairs(setting.env or {}) do env[name] = value end
   local inner = ("stty cols %d rows 24; exec env %s %s"):format(
-    setting.columns or 80, passed(), words_of(s, arguments, setting))
+    setting.columns or 80, passed(setting), words_of(s, arguments, setting))
   local line = command.line(s, arguments, { env = env, key = setting.key,
     folder = setting.folder, stdin = keyboard, preload = false,
     script = ("timeout --foreground 60 script -qefc %s /dev/null"):format(

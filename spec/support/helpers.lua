@@ -2,6 +2,7 @@
 
 local lfs = require "lfs"
 local square = require "squarecloud"
+require "spec.support.times" -- limits are waited out in moments
 
 local helpers = {}
 

@@ -103,11 +103,22 @@ function Console:warn(...)
     string.format(...), "\n")
 end
 
+-- Says something while a request or a transfer is under way: above its bars.
+local function say_meanwhile(self, text)
+  if self.bars then return self.bars:print(text) end
+  io.stderr:write(text, "\n")
+end
+
+--- A message for people like `note`'s, while something is under way.
+function Console:aside(...)
+  if not self.quiet then say_meanwhile(self, string.format(...)) end
+end
+
 --- A detail, for --verbose.
 function Console:detail(...)
   if not self.verbose then return end
-  if self.bars then return self.bars:print(string.format(...)) end
-  io.stderr:write(paint(self, 2, "dim", string.format(...)), "\n")
+  say_meanwhile(self, self.bars and string.format(...)
+    or paint(self, 2, "dim", string.format(...)))
 end
 
 --- Asks on the terminal, and waits for a line; nil at its end.

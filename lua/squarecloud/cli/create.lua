@@ -7,17 +7,7 @@ local snapshots = require "squarecloud.cli.snapshots"
 local transfer = require "squarecloud.cli.transfer"
 local wire = require "squarecloud.cli.wire"
 
-local PACE = 5           -- seconds between two, as the platform's limit is
 local PATIENCE = 30 * 60 -- what a snapshot that is to be downloaded may take
-
--- Waits until the platform takes the next one. Another address has limits
--- of its own: there a refusal is waited out, not foreseen.
-local function pace(session, last)
-  if not last or session.options.base_url then return end
-  local left = PACE - (os.time() - last)
-  -- the wall clock may have been set back
-  if left > 0 then session:client():sleep(math.min(left, PACE)) end
-end
 
 local function create(session, id)
   session:under_way "change"
@@ -26,20 +16,6 @@ local function create(session, id)
     wait = session.options.download and PATIENCE or nil }
   session:under_way(nil)
   return snapshot, err
-end
-
--- One of several, refused for coming too soon, is asked for once more.
-local function create_patiently(session, id, several)
-  local snapshot, err = create(session, id)
-  if snapshot or not several or err.kind ~= "rate_limited" then
-    return snapshot, err
-  end
-  local wait = err.retry_after or PACE
-  if wait > 60 then return nil, err end
-  session.console:note("%s: the platform asks for a pause of %s: waiting",
-    console.show(id), format.seconds(wait))
-  session:client():sleep(wait)
-  return create(session, id)
 end
 
 local function tell(session, id, snapshot)
@@ -87,8 +63,8 @@ local function target_of(session, snapshot, id)
 end
 
 -- True, or nil and the error, which has been told.
-local function one(session, id, several, bars)
-  local snapshot, err = create_patiently(session, id, several)
+local function one(session, id, bars)
+  local snapshot, err = create(session, id)
   if snapshot then
     tell(session, id, snapshot)
     if not session.options.download then return true end
@@ -113,12 +89,10 @@ return function(session)
     return 0
   end
   session:client()
-  local tally, last = failures.tally(), nil
+  local tally = failures.tally()
   local bars <close> = options.download and session:progress() or nil
   for _, id in ipairs(options.id) do
-    pace(session, last)
-    last = os.time()
-    local ok, err = one(session, id, #options.id > 1, bars)
+    local ok, err = one(session, id, bars)
     if ok then tally:succeeded() else tally:failed(err) end
   end
   return tally:exit_code()

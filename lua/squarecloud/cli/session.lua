@@ -3,6 +3,7 @@
 
 local console = require "squarecloud.cli.console"
 local failures = require "squarecloud.cli.failures"
+local format = require "squarecloud.cli.format"
 local key = require "squarecloud.cli.key"
 
 local session = {}
@@ -64,15 +65,35 @@ function Session.refuse(_, ...) session.refuse(...) end
 
 ---------------------------------------------------------------- the client
 
-local function trace_to(out)
+local function show_event(out, t)
+  local words = { t.event, t.method or "", t.url or "" }
+  if t.http_status then words[#words + 1] = "HTTP " .. t.http_status end
+  if t.bytes then words[#words + 1] = t.bytes .. " bytes" end
+  if t.seconds then words[#words + 1] = ("%.3f s"):format(t.seconds) end
+  words[#words + 1] = t.detail or ""
+  local line = table.concat(words, " "):gsub("%s+", " "):gsub("%s$", "")
+  out:detail("%s", console.show(line))
+end
+
+-- What a trace function does: a wait that the platform's limits ask for is
+-- told, once for all the requests that are in it; and while a change waits,
+-- nothing is under way that might be carried out.
+local function watch(self)
+  local told_until = 0
   return function(t)
-    local words = { t.event, t.method or "", t.url or "" }
-    if t.http_status then words[#words + 1] = "HTTP " .. t.http_status end
-    if t.bytes then words[#words + 1] = t.bytes .. " bytes" end
-    if t.seconds then words[#words + 1] = ("%.3f s"):format(t.seconds) end
-    words[#words + 1] = t.detail or ""
-    local line = table.concat(words, " "):gsub("%s+", " "):gsub("%s$", "")
-    out:detail("%s", console.show(line))
+    local waits = t.event == "wait" or t.event == "retry"
+    if t.method == "POST" and (waits or t.event == "request") then
+      self.waits = waits
+    end
+    if waits and t.seconds >= 1 and t.detail:find "^rate_limited" then
+      local now = os.time()
+      if now + t.seconds > told_until + 1 then
+        told_until = now + t.seconds
+        self.console:aside("rate limited by the platform: waiting %s",
+          format.seconds(t.seconds))
+      end
+    end
+    if self.console.verbose then show_event(self.console, t) end
   end
 end
 
@@ -88,7 +109,7 @@ local function client_options(self)
   end
   local ca_file = os.getenv "SSL_CERT_FILE"
   if ca_file and ca_file ~= "" then wanted.ca_file = ca_file end
-  if options.verbose then wanted.trace = trace_to(self.console) end
+  wanted.trace = watch(self)
   return wanted
 end
 

@@ -20,8 +20,10 @@ local core = {}
 ---@field stall_timeout? number seconds that a transfer may move no byte;
 ---default 30
 ---@field retries? integer attempts after the first; default 3
----@field max_retry_wait? number seconds, the longest `Retry-After` to wait for;
----default 60
+---@field max_retry_wait? number seconds, the longest pause of a rate limit, and
+---the longest `Retry-After`, to wait for; default 300; 0: never wait
+---@field pace? number seconds between two creates with one key, whichever client
+---sends them; default 5, the platform's limit; 0: none
 ---@field concurrency? integer transfers under way at once; default 8
 ---@field segments? integer connections for one download, 1 to 16; default 1
 ---@field max_response_bytes? integer the largest API answer; default 8 MiB
@@ -29,24 +31,36 @@ local core = {}
 ---@field proxy? string its url, "" for none; default from the environment
 ---@field user_agent? string default "squarecloud-lua/" and the version
 ---@field trace? fun(event: squarecloud.TraceEvent) called for each request,
----answer and retry. If it raises, it is turned off with a warning
+---answer, retry and wait. If it raises, it is turned off with a warning
 
 ---What a trace function receives. There is no key, signature or query in it.
 ---@class squarecloud.TraceEvent
----@field event "request"|"response"|"failure"|"retry"|"file"
+---@field event "request"|"response"|"failure"|"retry"|"wait"|"file"
 ---@field operation string "snapshot a1"
 ---@field method string
 ---@field url string without its query
 ---@field attempt integer from 1
 ---@field detail? string what went wrong; the range requested; for a file: that
----it is continued or started over, or what the file system refuses
+---it is continued or started over, or what the file system refuses; for a wait:
+---"rate_limited: " and the code of a limit that another request met, or "pace"
 ---@field http_status? integer
 ---@field bytes? integer the answer's size
----@field seconds? number how long it took, or the wait before the retry
+---@field seconds? number how long it took, or how long it waits
 ---@field dropped? integer how many events before this one were lost for lack of
 ---room
 
 ---Makes a client; nothing is sent. Wrong options raise.
+---
+---Rate limits are the key's: what one request meets, every client of this Lua
+---state with the same key waits out. `KEEP_CALM` pauses the key's creates for
+---5 s and, met twice in a row by one application, that application's creates
+---and restores for 60 s. `RATE_LIMIT`, `RATE_LIMIT_EXCEEDED` and any other 429
+---pause every call for 60 s; when the first request after the pause is refused
+---again, the next one is twice as long, up to `max_retry_wait`. A `Retry-After`
+---counts instead of these times. The request that was refused goes again after
+---the pause if it has `retries` left; waiting for what another one met spends
+---none. With `max_retry_wait = 0` nothing waits. The daily quota pauses
+---nothing.
 ---@param options squarecloud.ClientOptions|string or the key alone
 ---@return squarecloud.Client client must be closed
 function core.Client(options) end
