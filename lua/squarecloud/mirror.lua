@@ -169,9 +169,11 @@ function methods:list()
   return found.entries, found.problems
 end
 
----Downloads whatever the policy would keep and the mirror does not have yet,
----soonest to expire first. Each download is a task of the client, so that the
----others continue while one waits. A failure does not stop the others.
+---Downloads whatever the policy would keep and the mirror does not have yet:
+---first what has nothing in the mirror, then what has the oldest copies, and of
+---one application what expires soonest. Each download is a task of the client,
+---so that the others continue while one waits. A failure does not stop the
+---others.
 ---@param client squarecloud.Client
 ---@param options squarecloud.mirror.SyncOptions `on_empty` is "keep_newest"
 ---unless given: a sync removes nothing

@@ -68,6 +68,68 @@ describe("a sync", function()
       assert.equal(results.bytes, square.retention.total_size(entries))
     end)
 
+  it("takes what has nothing here first, then that whose newest copy is "
+    .. "oldest, in lists and downloads", function()
+      add(9, { version_id = "old-9" })
+      add(8, { version_id = "db-8", database = database })
+      add(7, { app = other, version_id = "other-7" })
+      s:add_app { id = "third" }
+      assert(m:sync(client, { apps = { app, other },
+        databases = { database } }))
+      add(3, { app = other, version_id = "other-3" })
+      add(2, { version_id = "old-2" })
+      add(1, { app = "third", version_id = "third-1" })
+      add(4, { database = database, version_id = "db-4" })
+      add(6, { app = "third", version_id = "third-6" })
+      add(5, { app = other, version_id = "other-5" })
+      local wanted = { "third-6", "third-1", "old-2", "db-4", "other-5",
+        "other-3" }
+      for _, how in ipairs { { all = true },
+        { apps = { other, "third", app }, databases = { database } } } do
+        how.dry_run, how.concurrency = true, 1
+        assert.same(wanted, mirrors.versions(assert(m:sync(client, how))))
+      end
+      s:configure { plan = "free" } -- no list of the whole account
+      local before = #s:requests()
+      local results = assert(m:sync(client, { all = true, concurrency = 1 }))
+      assert.same(wanted, mirrors.versions(results))
+      local listed = {}
+      for i, one in ipairs(s:requests()) do
+        listed[#listed + 1] = i > before
+          and one.uri:match "^/v2/%a+/([^/]+)/snapshots$" or nil
+      end
+      assert.same({ s.apps[3], "third", s.databases[2], app, database, other },
+        listed)
+    end)
+
+  it("starves nobody, though it is cut off every night", function()
+    local ids = {}
+    for i = 1, 6 do
+      ids[i] = "many-" .. i
+      s:add_app { id = ids[i] }
+      add(i, { app = ids[i], version_id = ids[i] .. "-1" })
+    end
+    local had = {}
+    for night = 1, 9 do -- two for each of them
+      local left = 2 -- downloads, then it is over
+      local results = assert(m:sync(client, { apps = ids, concurrency = 1,
+        progress = function(_, done, total)
+          if done == total then left = left - 1 end
+          return left >= 0
+        end }))
+      for _, one in ipairs(results) do
+        if one.status == "downloaded" then had[one.id] = night end
+      end
+      for i = 1, 6 do -- and each has a new one in the morning
+        add(-night, { app = ids[i], version_id = ids[i] .. "-"
+          .. night + 1 })
+      end
+    end
+    for _, id in ipairs(ids) do
+      assert.is_true(had[id] and had[id] > 3, id)
+    end
+  end)
+
   it("makes nothing that others may read", function()
     add(1)
     assert(m:sync(client, { apps = { app } }))

@@ -240,8 +240,8 @@ answer for the same bot: --yes is always required.]],
 
 define("sync", "Download what a local mirror lacks.",
   [[Downloads into a local mirror whatever the keep rules would keep and the
-mirror does not have yet; without rules, everything. What expires soonest comes
-first. Never removes anything.]],
+mirror does not have yet; without rules, everything. What has nothing in the
+mirror comes first, then what has the oldest copies. Never removes anything.]],
   "squaresnap sync --all --dir /var/backups/square --keep-daily 7 -j 4",
   function(command)
     add_ids(command, "*")

@@ -1,5 +1,7 @@
 -- Filling a mirror: lists what the platform has, asks the policy what of it to
--- keep, and downloads what is not here yet, soonest to expire first.
+-- keep, and downloads what is not here yet. Whatever has nothing here comes
+-- first, then that whose newest copy is oldest, so that a sync that is cut off
+-- every night starves nobody; of one application, soonest to expire first.
 --
 -- Each snapshot: its JSON, then the ZIP (which the core checks down to every
 -- CRC before it gets its name), then the JSON again with the store's etag. A
@@ -68,6 +70,37 @@ local function listings_of(client, options)
   return asked, add
 end
 
+local function owner_of(application_type, app_id)
+  return application_type .. "\0" .. app_id
+end
+
+-- When the newest copy of each application and database was made.
+local function newest_copies(entries)
+  local newest = {}
+  for _, entry in ipairs(entries) do
+    local owner = owner_of(entry.application_type, entry.app_id)
+    local made_at = retention.parse_time(entry.created_at)
+    if made_at > (newest[owner] or -math.huge) then newest[owner] = made_at end
+  end
+  return newest
+end
+
+-- A list in the order in which things are done, see above; each of it has an
+-- application_type, and an id by `field`.
+local function most_urgent_first(list, newest, field)
+  local ages, places = {}, {}
+  for i, one in ipairs(list) do
+    ages[one] = one[field]
+      and newest[owner_of(one.application_type, one[field])] or -math.huge
+    places[one] = i
+  end
+  table.sort(list, function(a, b)
+    if ages[a] ~= ages[b] then return ages[a] < ages[b] end
+    return places[a] < places[b]
+  end)
+  return list
+end
+
 -- Asks for all of them; each gets `infos` or `err`.
 local function ask_all(client, asked, concurrency)
   crew.run(client, asked, concurrency, function(one)
@@ -107,7 +140,7 @@ local function ids_in(list, name)
 end
 
 -- Plans without the listing of a whole account still name what there is.
-local function ask_one_by_one(client, options)
+local function ask_one_by_one(client, options, newest)
   local response, err = client:account()
   if not response then
     return nil, err
@@ -125,7 +158,7 @@ local function ask_one_by_one(client, options)
     add(ids, application_type)
     odd[#odd + 1] = why and { application_type = application_type, err = why }
   end
-  ask_all(client, asked, options.concurrency)
+  ask_all(client, most_urgent_first(asked, newest, "id"), options.concurrency)
   return table.move(odd, 1, #odd, #asked + 1, asked)
 end
 
@@ -140,11 +173,11 @@ end
 
 -- All snapshots of the listings, each once, and the listings that failed; nil
 -- and the first error when all have failed.
-local function list_remote(client, options)
-  local asked = listings_of(client, options)
+local function list_remote(client, options, newest)
+  local asked = most_urgent_first(listings_of(client, options), newest, "id")
   ask_all(client, asked, options.concurrency)
   if options.all and needs_another_plan(asked) then
-    local all, err = ask_one_by_one(client, options)
+    local all, err = ask_one_by_one(client, options, newest)
     if not all then
       return nil, err
     end
@@ -340,27 +373,33 @@ end
 local STATUSES = { "downloaded", "adopted", "failed", "skipped", "planned" }
 local COUNTED = { downloaded = true, planned = true }
 
+local function finish(results, failed)
+  table.move(failed, 1, #failed, #results + 1, results)
+  return care.count(results, STATUSES, COUNTED)
+end
+
 -- Does what mirror.lua says of sync; options and settings (those for the
 -- filters) are checked.
 function sync.run(mirror, client, options, settings)
-  local items, failed = list_remote(client, options)
-  if not items then
-    return nil, failed
-  end
   local found, err = record.scan(mirror.dir)
   if not found then
     return nil, err
+  end
+  local newest = newest_copies(found.entries)
+  local items, failed = list_remote(client, options, newest)
+  if not items then
+    return nil, failed
   end
   local chosen
   chosen, err = choose(items, found.entries, options, settings)
   if not chosen then
     return nil, err
   end
+  most_urgent_first(chosen, newest, "app_id")
   local job = { mirror = mirror, dir = mirror.dir, adopt = options.adopt,
     segments = options.segments, progress = options.progress }
   if options.dry_run then
-    return care.count(table.move(failed, 1, #failed, #chosen + 1,
-      plan_only(job, chosen)), STATUSES, COUNTED)
+    return finish(plan_only(job, chosen), failed)
   end
   local listed = {}
   for _, item in ipairs(items) do
@@ -380,8 +419,7 @@ function sync.run(mirror, client, options, settings)
   end, function(item, index, why)
     results[index] = skip(item, why)
   end)
-  return care.count(table.move(failed, 1, #failed, #chosen + 1, results),
-    STATUSES, COUNTED)
+  return finish(results, failed)
 end
 
 return sync
