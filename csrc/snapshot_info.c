@@ -8,6 +8,7 @@
  */
 #include "snapshot_info.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/isotime.h"
@@ -80,19 +81,34 @@ static bool time_of(lua_State *L, int entry, struct sq_time *t) {
   return s && sq_time_parse_iso(s, n, t);
 }
 
-/* Null, or what the entry lacks. */
+/* Null, or what is wrong with the entry. */
 static const char *problem_of(lua_State *L, int entry) {
   struct sq_time t;
   size_t n;
   if (!lua_istable(L, entry)) return "it is not an object";
   const char *name = text_of(L, entry, "name", "id", &n);
-  if (!name || sq_id_problem(name, n)) return "its name";
-  if (size_of(L, entry) < 0) return "its size";
-  if (!time_of(L, entry, &t)) return "its time";
+  if (!name || sq_id_problem(name, n)) return "its name is missing or wrong";
+  if (size_of(L, entry) < 0) return "its size is missing or wrong";
+  if (!time_of(L, entry, &t)) return "its time is missing or wrong";
   const char *key = text_of(L, entry, "key", NULL, &n);
-  if (!key || !sq_text_is_plain(key, n) || strchr(key, ' ')) return "its key";
+  if (!key || !sq_text_is_plain(key, n) || strchr(key, ' '))
+    return "its key is missing or wrong";
   lua_pop(L, 4);
   return NULL;
+}
+
+/* Pushes a message that names the entry: its place in the list, and its id
+ * where it has one. */
+static void push_problem(lua_State *L, int entry, lua_Integer place,
+                         const char *problem) {
+  char id[128], text[256];
+  size_t n = 0;
+  const char *name =
+      lua_istable(L, entry) ? text_of(L, entry, "name", "id", &n) : NULL;
+  sq_show(id, sizeof id, name, n);
+  snprintf(text, sizeof text, "entry %lld%s%s%s: %s", (long long)place,
+           n > 0 ? " (id " : "", id, n > 0 ? ")" : "", problem);
+  lua_pushstring(L, text);
 }
 
 /* ---- fields ----------------------------------------------------------- */
@@ -230,33 +246,65 @@ static void push_shared(lua_State *L, struct sq_call *call, int index) {
   lua_settop(L, shared);
 }
 
+/* Stack on entry: what all entries share, the class, the entry.  Puts a record
+ * in the entry's place. */
+static void make_record(lua_State *L, int shared) {
+  lua_newuserdatauv(L, 0, 2);
+  lua_insert(L, -2);
+  lua_setiuservalue(L, -2, 1);
+  lua_pushvalue(L, shared);
+  lua_setiuservalue(L, -2, 2);
+  lua_pushvalue(L, shared + 1);
+  lua_setmetatable(L, -2);
+}
+
+/* Makes the decoded list the result: the entries become records, and those
+ * that cannot be read messages in a table behind it, at `problems`.  Gives the
+ * number of records. */
+static lua_Integer make_records(lua_State *L, int list, int shared,
+                                int problems) {
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list), good = 0, bad = 0;
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, list, i);
+    int entry = lua_gettop(L);
+    const char *problem = problem_of(L, entry);
+    if (problem) {
+      push_problem(L, entry, i, problem);
+      lua_rawseti(L, problems, ++bad);
+    } else {
+      make_record(L, shared);
+      lua_rawseti(L, list, ++good);
+    }
+    lua_settop(L, problems);
+  }
+  for (lua_Integer i = count; i > good; i--) {
+    lua_pushnil(L);
+    lua_rawseti(L, list, i);
+  }
+  return good;
+}
+
 int sq_snapshot_infos_finish(lua_State *L, struct sq_call *call, int index) {
   int n = sq_answer_push(L, call);
   if (n > 0) return n;
   if (lua_getfield(L, -1, "response") != LUA_TTABLE)
     return sq_call_error(L, call, SQ_PROTOCOL, "the answer is not a list");
-  int list = lua_gettop(L);
-  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  int list = lua_gettop(L), shared = list + 1, problems = list + 3;
   lua_pushnil(L);
-  if (count == 0 && lua_next(L, list))
+  if (lua_rawlen(L, list) == 0 && lua_next(L, list))
     return sq_call_error(L, call, SQ_PROTOCOL, "the answer is not a list");
   lua_settop(L, list);
   push_shared(L, call, index);
   luaL_getmetatable(L, SQ_SNAPSHOT_INFO);
-  for (lua_Integer i = 1; i <= count; i++) {
-    lua_newuserdatauv(L, 0, 2);
-    lua_rawgeti(L, list, i);
-    const char *problem = problem_of(L, lua_gettop(L));
-    if (problem)
+  lua_newtable(L);
+  lua_Integer good = make_records(L, list, shared, problems);
+  if (lua_rawgeti(L, problems, 1) == LUA_TSTRING) {
+    if (good == 0)
       return sq_call_error(L, call, SQ_PROTOCOL,
-                           "entry %lld of the list is invalid: %s",
-                           (long long)i, problem);
-    lua_setiuservalue(L, -2, 1);
-    lua_pushvalue(L, list + 1);
-    lua_setiuservalue(L, -2, 2);
-    lua_pushvalue(L, list + 2);
-    lua_setmetatable(L, -2);
-    lua_rawseti(L, list, i); /* the decoded list becomes the result */
+                           "nothing in the list can be read: %s",
+                           lua_tostring(L, -1));
+    lua_pushvalue(L, problems);
+    lua_setfield(L, list, "problems");
   }
   lua_settop(L, list);
   return 1;

@@ -175,7 +175,9 @@ describe("a list that is none, or has an entry that is none", function()
   end)
 
   local BAD = { -- the entry in place of a good one; what the message names
-    { "null", "" }, { "5", "" }, { '"a"', "" }, { "[]", "" }, { "{}", "name" },
+    { "null", "it is no object" }, { "5", "it is no object" },
+    { '"a"', "it is no object" }, { "[]", "its name is missing or wrong" },
+    { "{}", "its name is missing or wrong" },
   }
   local function without(field)
     return (GOOD:gsub('"' .. field .. '":"?[^,}"]+"?,?', "")
@@ -194,7 +196,10 @@ describe("a list that is none, or has an entry that is none", function()
       '"2024-13-27T06:23:42Z"', '"2024-06-27"', '"2024-06-27T06:23:42Z\\n"' },
     key = { "5", "false", "[]", '"a\\r\\nb"', '"a b"', '"a\\u0000b"' },
   }
-  local SAYS = { name = "name", size = "size", modified = "time", key = "key" }
+  local SAYS = { name = "its name is missing or wrong",
+    size = "its size is missing or wrong",
+    modified = "its time is missing or wrong",
+    key = "its key is missing or wrong" }
   for field, values in pairs(VALUES) do
     BAD[#BAD + 1] = { without(field), SAYS[field] }
     BAD[#BAD + 1] = { with(field, "null"), SAYS[field] }
@@ -203,21 +208,60 @@ describe("a list that is none, or has an entry that is none", function()
     end
   end
 
-  it("is protocol as a whole, wherever the entry stands", function()
+  local function listing(...)
+    return { fault = "respond", body = '{"status":"success","response":['
+      .. table.concat({ ... }, ",") .. "]}" }
+  end
+
+  it("costs itself when it cannot be read, wherever it stands", function()
     for _, bad in ipairs(BAD) do
-      for at, list in ipairs { bad[1] .. "," .. GOOD,
-        GOOD .. "," .. bad[1], GOOD .. "," .. GOOD .. "," .. bad[1] } do
-        for _, call in ipairs { { "all_app_snapshots", "a" },
-          { "all_snapshots" } } do
-          local err = failed({ fault = "respond", body =
-            '{"status":"success","response":[' .. list .. "]}" },
-            call[1], call[2])
-          assert.equal("protocol", err.kind, bad[1])
-          assert.matches(("entry %d .*%s"):format(at, bad[2]), err.message)
-          assert.equal(200, err.http_status)
-          is_one_line(err)
+      for at = 1, 3 do
+        local entries = { GOOD, GOOD }
+        table.insert(entries, at, bad[1])
+        local fault = listing(table.unpack(entries))
+        fault.times = 2
+        s:fault(fault)
+        for _, list in ipairs { assert(client:all_app_snapshots "a"),
+          assert(client:all_snapshots()) } do
+          assert.same({ 2, "a", "a" }, { #list, list[1].id, list[2].id })
+          assert.is_nil(list[3])
+          assert.equal(1, #list.problems)
+          local place, why = list.problems[1]:match "^entry (%d).*: (it.*)$"
+          assert.same({ tostring(at), bad[2] }, { place, why }, bad[1])
+          assert.is_nil(list.problems[1]:find "%c")
         end
       end
+    end
+  end)
+
+  it("is named by its id, where it has one", function()
+    s:fault(listing(GOOD, '{"name":"app\\u001b[17"}', '{"id":"b","size":1}',
+      "[]", '{"name":5}'))
+    assert.same({ "entry 2 (id app\\x1b[17): its name is missing or wrong",
+      "entry 3 (id b): its time is missing or wrong",
+      "entry 4: its name is missing or wrong",
+      "entry 5: its name is missing or wrong" },
+      assert(client:all_snapshots()).problems)
+  end)
+
+  it("makes the list protocol when no other can be read", function()
+    for _, bad in ipairs(BAD) do
+      local err = failed(listing(bad[1], bad[1]), "all_snapshots")
+      assert.equal("protocol", err.kind, bad[1])
+      assert.matches("nothing in the list can be read: entry 1.*" .. bad[2],
+        err.message)
+      assert.equal(200, err.http_status)
+      is_one_line(err)
+    end
+  end)
+
+  it("leaves no problem when all can be read, or there is none", function()
+    for _, entries in ipairs { { GOOD, GOOD }, {} } do
+      s:fault(listing(table.unpack(entries)))
+      local list = assert(client:all_snapshots())
+      assert.equal(#entries, #list)
+      assert.is_nil(list.problems)
+      s:clear_faults()
     end
   end)
 

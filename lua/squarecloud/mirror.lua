@@ -127,6 +127,8 @@ local sync = require "squarecloud.mirror.sync"
 ---@field removed? integer prune
 ---@field ok? integer verify
 ---@field damaged? integer verify
+---@field problems? string[] sync: what was left out of a listing because it
+---could not be read; nil when nothing was
 
 ---A mirror. Must be closed.
 ---@class squarecloud.Mirror

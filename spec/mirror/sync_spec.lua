@@ -130,6 +130,24 @@ describe("a sync", function()
     end
   end)
 
+  it("goes on with what it can read of a list, and names the rest", function()
+    local whole = '{"name":"%s","size":%d,"modified":"2024-06-27T06:23:4%dZ",'
+      .. '"key":"versionId=v%d"}'
+    s:listing(app, '{"status":"success","response":['
+      .. whole:format(app, 5, 1, 1) .. ',{"name":"' .. app .. '"},'
+      .. whole:format(app, 5, 2, 2) .. ",null]}")
+    s:listing(other, '{"status":"success","response":[7]}')
+    add(1, { database = database })
+    local results = assert(m:sync(client, { apps = { app, other },
+      databases = { database }, dry_run = true }))
+    assert.same({ 3, 1 }, { results.planned, results.failed })
+    assert.same({ app .. ": entry 2 (id " .. app .. "): its size is missing "
+      .. "or wrong", app .. ": entry 4: it is no object" }, results.problems)
+    assert.equal("protocol", results[4].err.kind)
+    s:listing(app, '{"status":"success","response":[]}')
+    assert.is_nil(assert(m:sync(client, { apps = { app } })).problems)
+  end)
+
   it("makes nothing that others may read", function()
     add(1)
     assert(m:sync(client, { apps = { app } }))

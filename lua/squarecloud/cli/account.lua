@@ -70,7 +70,7 @@ end
 
 --- How many snapshots may be made: plan, memory_mb, limit, used, left,
 -- next_free_at (epoch seconds, when none is left), oldest (of those that
--- count). nil and an error.
+-- count), problems (of the lists). nil and an error.
 function account.quota(client)
   local retention = require "squarecloud.retention"
   local who, err = account.read(client)
@@ -94,7 +94,8 @@ function account.quota(client)
     end
   end
   return { plan = who.plan, memory_mb = who.memory_mb, limit = limit,
-    used = used, left = left, next_free_at = next_free_at, oldest = oldest }
+    used = used, left = left, next_free_at = next_free_at, oldest = oldest,
+    problems = list.problems }
 end
 
 --- When the next one may be made, as far as the lists tell; nil when not.

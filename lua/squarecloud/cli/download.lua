@@ -4,7 +4,7 @@ local failures = require "squarecloud.cli.failures"
 local snapshots = require "squarecloud.cli.snapshots"
 local transfer = require "squarecloud.cli.transfer"
 
--- What to download; nil and an error.
+-- What to download, and what is wrong with some of all; nil and an error.
 local function choose(session, id)
   local options = session.options
   local list, err = snapshots.of(session, id)
@@ -14,7 +14,7 @@ local function choose(session, id)
     snapshots.sort(list)
     local oldest_first = {}
     for i = #list, 1, -1 do oldest_first[#oldest_first + 1] = list[i] end
-    return oldest_first
+    return oldest_first, err
   elseif options.version_id then
     one, err = snapshots.version(list, id, options.version_id)
   else
@@ -44,6 +44,7 @@ return function(session)
   local chosen, err = choose(session, id)
   if not chosen then return session:report(err, { id = id }) end
   local tally = failures.tally()
+  if err then tally:failed(err) end
   local bars <close> = session:progress()
   for i, info in ipairs(chosen) do
     local target = { path = path, filename = filename }

@@ -49,8 +49,8 @@ end
 local function collect(session, tally)
   local found, owners = {}, {}
   local function add(list, err, id)
+    if err then tally:failed(err) end
     if not list then
-      tally:failed(err)
       session:report(err, { id = id })
       return
     end
@@ -66,7 +66,8 @@ local function collect(session, tally)
     add(list, err, id)
   end
   if #options.id == 0 then
-    add(snapshots.of_account(session:client(), options.database))
+    local list, err = snapshots.of_account(session:client(), options.database)
+    add(list, err or session:problems(list))
   end
   return found, owners
 end

@@ -2,12 +2,17 @@
 
 local account = require "squarecloud.cli.account"
 local console = require "squarecloud.cli.console"
+local failures = require "squarecloud.cli.failures"
 local format = require "squarecloud.cli.format"
 
 return function(session)
   local out = session.console
   local found, err = account.quota(session:client())
   if not found then return session:report(err) end
+  local tally = failures.tally()
+  tally:succeeded()
+  local problem = session:problems(found)
+  if problem then tally:failed(problem) end
   out:document { plan = found.plan, memory_mb = found.memory_mb,
     limit = found.limit, used = found.used, left = found.left,
     next_free_at = found.next_free_at
@@ -21,5 +26,5 @@ return function(session)
       session.options.utc) }
   end
   for _, line in ipairs(format.columns(rows)) do out:line("%s", line) end
-  return 0
+  return tally:exit_code()
 end

@@ -10,6 +10,8 @@ local session = {}
 local Session = { __name = "squarecloud.cli.Session" }
 Session.__index = Session
 
+local PROBLEMS_SHOWN = 20
+
 -- Raised to end the command with a line and an exit code.
 local Refusal = { __tostring = function(self) return self.message end }
 
@@ -152,6 +154,22 @@ function Session:progress()
     stream = io.stderr, tty = on_terminal,
     color = self.console:has_colours(2) }
   return self.console.bars
+end
+
+--- Says what was left out of a list, and what that is an error like; nil when
+-- nothing was.
+function Session:problems(list, about)
+  local problems = list.problems
+  if not problems then return nil end
+  for i = 1, math.min(#problems, PROBLEMS_SHOWN) do
+    self.console:warn("%s%s", about and about .. ": " or "",
+      console.show(problems[i]))
+  end
+  if #problems > PROBLEMS_SHOWN then
+    self.console:warn("and %d more that cannot be read",
+      #problems - PROBLEMS_SHOWN)
+  end
+  return { kind = "protocol" }
 end
 
 --- Says what failed and what to do next. More for the hint in `about`.

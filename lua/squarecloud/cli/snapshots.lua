@@ -1,23 +1,34 @@
 -- Snapshots as the commands handle them: asked for, in order, chosen, shown.
 
+local console = require "squarecloud.cli.console"
 local failures = require "squarecloud.cli.failures"
 
 local snapshots = {}
 
---- Those of one application or database; nil and an error.
+--- Those of one application or database, and, when some were left out, which is
+-- told, an error like it; nil and an error.
 function snapshots.of(session, id)
-  return session:client():all_app_snapshots { app_id = id,
+  local list, err = session:client():all_app_snapshots { app_id = id,
     application_type = session:application_type() }
+  if not list then return nil, err end
+  return list, session:problems(list, console.show(id))
 end
 
 --- What `ask` gives for each of a list, as one list; nil and the first error.
+-- Problems are told apart by the name of the one, a string or its `id`.
 function snapshots.gather(list, ask)
-  local all = {}
+  local all, problems = {}, {}
   for _, one in ipairs(list) do
     local some, err = ask(one)
     if not some then return nil, err end
     table.move(some, 1, #some, #all + 1, all)
+    local name = type(one) == "table" and one.id or one
+    for _, problem in ipairs(some.problems or {}) do
+      problems[#problems + 1] = type(name) == "string"
+        and name .. ": " .. problem or problem
+    end
   end
+  all.problems = #problems > 0 and problems or nil
   return all
 end
 

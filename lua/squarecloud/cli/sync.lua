@@ -42,6 +42,11 @@ end
 local function tell(session, results)
   local out, tally = session.console, failures.tally()
   mirrors.print(session, results)
+  local problem = session:problems(results)
+  if problem then
+    tally:failed(problem)
+    tally:succeeded() -- the rest of that list was read
+  end
   for _, result in ipairs(results) do
     if result.status ~= "failed" then
       tally:succeeded()

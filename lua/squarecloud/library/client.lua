@@ -89,15 +89,21 @@ local Client = {}
 ---@return squarecloud.Error? err
 function Client:snapshot(options) end
 
+---A list of snapshots. An entry whose name, size, time or key is missing or
+---wrong is left out; a list in which none can be read is an error, `protocol`.
+---@class squarecloud.SnapshotInfos: { [integer]: squarecloud.SnapshotInfo }
+---@field problems? string[] which entries were left out, and why: "entry 3 (id
+---a1): its time is missing or wrong"; nil when none was
+
 ---The snapshots of an application or database, in the platform's order.
 ---@param options squarecloud.ListOptions|string or the application's id
----@return squarecloud.SnapshotInfo[]? infos
+---@return squarecloud.SnapshotInfos? infos
 ---@return squarecloud.Error? err
 function Client:all_app_snapshots(options) end
 
 ---The snapshots of all the account's applications, or of all its databases.
 ---@param options? squarecloud.ListAllOptions|string or the scope
----@return squarecloud.SnapshotInfo[]? infos
+---@return squarecloud.SnapshotInfos? infos
 ---@return squarecloud.Error? err `permission` on plans without it
 function Client:all_snapshots(options) end
 

@@ -89,7 +89,7 @@ local Handle = {}
 function Handle:snapshot(options) end
 
 ---Its snapshots, in the platform's order.
----@return squarecloud.SnapshotInfo[]? infos
+---@return squarecloud.SnapshotInfos? infos
 ---@return squarecloud.Error? err
 function Handle:all_snapshots() end
 

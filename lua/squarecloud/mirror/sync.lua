@@ -171,8 +171,17 @@ local function needs_another_plan(asked)
   return true
 end
 
--- All snapshots of the listings, each once, and the listings that failed; nil
--- and the first error when all have failed.
+-- What was left out of a listing, each with the listing's name.
+local function add_problems(problems, one)
+  local name = one.id and failure.show(one.id)
+    or layout.scope_of(one.application_type)
+  for _, problem in ipairs(one.infos.problems or {}) do
+    problems[#problems + 1] = name .. ": " .. problem
+  end
+end
+
+-- All snapshots of the listings, each once, the listings that failed, and what
+-- was left out of the others; nil and the first error when all have failed.
 local function list_remote(client, options, newest)
   local asked = most_urgent_first(listings_of(client, options), newest, "id")
   ask_all(client, asked, options.concurrency)
@@ -183,11 +192,13 @@ local function list_remote(client, options, newest)
     end
     asked = all
   end
-  local items, failed, seen = {}, {}, {}
+  local items, failed, problems, seen = {}, {}, {}, {}
   for _, one in ipairs(asked) do
     if one.err then
       failed[#failed + 1] = { status = "failed", id = one.id,
         application_type = one.application_type, err = one.err }
+    else
+      add_problems(problems, one)
     end
     for _, info in ipairs(one.infos or {}) do
       local item = new_item(info, one.id)
@@ -201,7 +212,7 @@ local function list_remote(client, options, newest)
   if #asked > 0 and #failed == #asked then
     return nil, failed[1].err
   end
-  return items, failed
+  return items, failed, problems
 end
 
 -- Those of the items that the policy keeps and the mirror lacks.
@@ -373,8 +384,9 @@ end
 local STATUSES = { "downloaded", "adopted", "failed", "skipped", "planned" }
 local COUNTED = { downloaded = true, planned = true }
 
-local function finish(results, failed)
+local function finish(results, failed, problems)
   table.move(failed, 1, #failed, #results + 1, results)
+  results.problems = #problems > 0 and problems or nil
   return care.count(results, STATUSES, COUNTED)
 end
 
@@ -386,7 +398,7 @@ function sync.run(mirror, client, options, settings)
     return nil, err
   end
   local newest = newest_copies(found.entries)
-  local items, failed = list_remote(client, options, newest)
+  local items, failed, problems = list_remote(client, options, newest)
   if not items then
     return nil, failed
   end
@@ -399,7 +411,7 @@ function sync.run(mirror, client, options, settings)
   local job = { mirror = mirror, dir = mirror.dir, adopt = options.adopt,
     segments = options.segments, progress = options.progress }
   if options.dry_run then
-    return finish(plan_only(job, chosen), failed)
+    return finish(plan_only(job, chosen), failed, problems)
   end
   local listed = {}
   for _, item in ipairs(items) do
@@ -419,7 +431,7 @@ function sync.run(mirror, client, options, settings)
   end, function(item, index, why)
     results[index] = skip(item, why)
   end)
-  return finish(results, failed)
+  return finish(results, failed, problems)
 end
 
 return sync
