@@ -88,7 +88,7 @@ describe("a program with everything inside", function()
     assert.equal("", err)
     assert.equal(0, code)
     assert.equal(core.version .. "\t:preload:\n"
-      .. "=lua/squarecloud/retention.lua\n", out)
+      .. "=lua/squarecloud/retention/init.lua\n", out)
   end)
 
   it("gets errors as a script does", function()

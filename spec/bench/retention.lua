@@ -1,6 +1,6 @@
 -- Measures retention.apply on shuffled ISO strings with eight rules: seconds,
 -- and the most memory the whole process has held, its input included (Linux).
--- Run from the top folder: lua5.4 spec/bench/retention.lua
+-- Part of `make bench`, which sets the paths.
 
 local retention = require "squarecloud.retention"
 

@@ -25,7 +25,7 @@ pages.LIST = {
     module = "squarecloud.retention",
     about = "Which snapshots to keep and which may go, by restic's rules. "
       .. "Pure: no input or output, inputs never changed.",
-    files = { "retention.lua", "retention/filters.lua",
+    files = { "retention/init.lua", "retention/filters.lua",
       "retention/limits.lua" } },
   { name = "mirror", title = "square.mirror", module = "squarecloud.mirror",
     about = "A folder of verified snapshots that outlives the platform's 30 "

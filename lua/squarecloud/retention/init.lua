@@ -1,7 +1,7 @@
 -- squarecloud.retention: which snapshots to keep and which may go, by restic's
 -- rules; with filters, expiry and the daily quota. Pure: no input or output,
 -- no state, inputs never changed. The clock is read (os.time) only where `now`
--- is not given. This file owns the face; retention/ holds the calendar, the
+-- is not given. This file owns the face; beside it are the calendar, the
 -- policy, the lists, the walk, the filters and the platform's limits.
 --
 -- A list is an array of snapshots: a SnapshotInfo, an entry of the mirror or a
