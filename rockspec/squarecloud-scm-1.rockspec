@@ -75,13 +75,11 @@ build = {
     ["squarecloud.progress.text"] = "lua/squarecloud/progress/text.lua",
     ["squarecloud.rehearsal"] = "lua/squarecloud/rehearsal.lua",
     ["squarecloud.retention"] = "lua/squarecloud/retention/init.lua",
+    ["squarecloud.retention.apply"] = "lua/squarecloud/retention/apply.lua",
     ["squarecloud.retention.filters"] = "lua/squarecloud/retention/filters.lua",
     ["squarecloud.retention.limits"] = "lua/squarecloud/retention/limits.lua",
-    ["squarecloud.retention.list"] = "lua/squarecloud/retention/list.lua",
-    ["squarecloud.retention.options"] = "lua/squarecloud/retention/options.lua",
     ["squarecloud.retention.policy"] = "lua/squarecloud/retention/policy.lua",
     ["squarecloud.retention.time"] = "lua/squarecloud/retention/time.lua",
-    ["squarecloud.retention.walk"] = "lua/squarecloud/retention/walk.lua",
     ["squarecloud.core"] = {
       sources = {
         "csrc/base/answer.c",

@@ -44,6 +44,13 @@ describe("expiry", function()
       positions(snapshots, retention.expired(snapshots, NOW)))
   end)
 
+  it("tells nanoseconds apart", function()
+    local close = list("2024-05-05T12:00:00.000000002Z",
+      "2024-05-05T12:00:00.000000001Z")
+    assert.same({ 2, 1 }, positions(close,
+      retention.expiring_within(close, 30, NOW)))
+  end)
+
   it("leaves ties as they came, but for the version", function()
     local same = list("2024-05-05", "2024-05-05", "2024-05-05", "2024-05-04")
     same[1].version_id, same[2].version_id = "b", "a"

@@ -1,8 +1,9 @@
 -- squarecloud.retention: which snapshots to keep and which may go, by restic's
 -- rules; with filters, expiry and the daily quota. Pure: no input or output,
 -- no state, inputs never changed. The clock is read (os.time) only where `now`
--- is not given. This file owns the face; beside it are the calendar, the
--- policy, the lists, the walk, the filters and the platform's limits.
+-- is not given. This file is the module's face; beside it are time.lua (times
+-- and durations), policy.lua (policies and options), filters.lua (lists),
+-- apply.lua (what a policy keeps) and limits.lua (the platform's limits).
 --
 -- A list is an array of snapshots: a SnapshotInfo, an entry of the mirror or a
 -- plain table, anything with `id` and `created_at` (ISO 8601 with Z or an
@@ -13,11 +14,9 @@
 -- element and the field.
 
 local time = require "squarecloud.retention.time"
-local options = require "squarecloud.retention.options"
 local policies = require "squarecloud.retention.policy"
-local lists = require "squarecloud.retention.list"
-local walk = require "squarecloud.retention.walk"
 local filters = require "squarecloud.retention.filters"
+local applying = require "squarecloud.retention.apply"
 local limits = require "squarecloud.retention.limits"
 
 local format = string.format
@@ -87,11 +86,11 @@ local function parse_time(value)
   if type(value) ~= "string" and type(value) ~= "number" then
     error("time must be a string or a number, got " .. show(value), 2)
   end
-  local us, why = options.read_instant(value)
-  if not us then
+  local at, why = policies.read_instant(value)
+  if not at then
     return nil, why
   end
-  return time.to_seconds(us)
+  return time.to_seconds(at.us)
 end
 
 ---Checks a policy as `apply` does.
@@ -99,7 +98,7 @@ end
 ---@return true?
 ---@return string? message when a key is unknown, a value bad, or all are off
 local function check_policy(policy)
-  options.check_table(policy, "policy")
+  policies.check_table(policy, "policy")
   local compiled, why = policies.compile(policy)
   if not compiled then
     return nil, why
@@ -113,8 +112,8 @@ end
 ---@return string? text "keep 3 latest, 7 daily snapshots and …"
 ---@return string? message as from check_policy
 local function describe(policy, opts)
-  options.check_table(policy, "policy")
-  options.read(opts)
+  policies.check_table(policy, "policy")
+  policies.read_options(opts)
   local compiled, why = policies.compile(policy)
   if not compiled then
     return nil, why
@@ -137,48 +136,43 @@ end
 ---@return squarecloud.retention.Element[]|string remove newest first; or a
 ---message: a bad policy or element, the same (id, version_id) twice, or a
 ---group that would lose everything (see `on_empty`)
----@return string[][]? reasons reasons[i] belongs to keep[i]; snapshots kept
----for the same reasons share one table, so do not change it
+---@return string[][]? reasons reasons[i] belongs to keep[i]
 local function apply(list, policy, opts)
-  options.check_table(list, "list")
-  options.check_table(policy, "policy")
-  local settings = options.read(opts, true)
+  policies.check_table(list, "list")
+  policies.check_table(policy, "policy")
+  local settings = policies.read_options(opts, true)
   local compiled, why = policies.compile(policy)
   if not compiled then
     return nil, why
   end
-  return walk.apply(list, compiled, settings)
+  return applying.apply(list, compiled, settings)
 end
 
--- The versions of a list as a set by owner. Snapshots without one are never the
--- same as another.
-local function index_versions(list, owner_of)
+-- A function that tells whether an element is in a list, by owner and version.
+-- One without a version never is.
+local function membership(list, owner_of)
   local by_owner = {}
-  for i = 1, #list do
-    local version = list[i].version_id
+  for _, element in ipairs(list) do
+    local owner, version = owner_of(element), element.version_id
+    by_owner[owner] = by_owner[owner] or {}
     if version ~= nil then
-      local owner = owner_of(list[i])
-      by_owner[owner] = by_owner[owner] or {}
       by_owner[owner][version] = true
     end
   end
-  return by_owner
-end
-
-local function has_version(by_owner, element, owner_of)
-  local version = element.version_id
-  local versions = version ~= nil and by_owner[owner_of(element)]
-  return versions and versions[version] ~= nil or false
+  return function(element)
+    local versions = by_owner[owner_of(element)] or {}
+    return versions[element.version_id] or false
+  end
 end
 
 -- Both lists as one, each snapshot once, the remote's object preferred; with
 -- a function that names its elements in messages.
 local function unite(remote, here, owner_of)
-  local union = table.move(remote, 1, #remote, 1, {})
-  local position, at_remote = {}, index_versions(remote, owner_of)
-  for i = 1, #here do
-    if not has_version(at_remote, here[i], owner_of) then
-      union[#union + 1] = here[i]
+  local union, position = table.move(remote, 1, #remote, 1, {}), {}
+  local is_remote = membership(remote, owner_of)
+  for i, element in ipairs(here) do
+    if not is_remote(element) then
+      union[#union + 1] = element
       position[#union] = i
     end
   end
@@ -191,11 +185,11 @@ local function unite(remote, here, owner_of)
 end
 
 local function check_source(list, what)
-  local us, why = lists.times(list, what)
-  if not us then
+  local items, why = filters.read_items(list, what)
+  if not items then
     return nil, why
   end
-  return lists.check_versions(list, what, lists.owners(list))
+  return applying.check_versions(list, what, applying.owners(list))
 end
 
 ---What to fetch so that the local store holds what the policy keeps: applies
@@ -209,41 +203,41 @@ end
 ---@return squarecloud.retention.Element[]? found soonest to expire first
 ---@return string? message as from apply
 local function to_download(remote, here, policy, opts)
-  options.check_table(remote, "remote")
-  options.check_table(here, "local")
-  options.check_table(policy, "policy")
-  local settings = options.read(opts, true)
+  policies.check_table(remote, "remote")
+  policies.check_table(here, "local")
+  policies.check_table(policy, "policy")
+  local settings = policies.read_options(opts, true)
   local compiled, ok, why
   compiled, why = policies.compile(policy)
   if not compiled then
     return nil, why
   end
   ok, why = check_source(remote, "remote snapshot")
+  if ok then
+    ok, why = check_source(here, "local snapshot")
+  end
   if not ok then
     return nil, why
   end
-  ok, why = check_source(here, "local snapshot")
-  if not ok then
-    return nil, why
-  end
-  local owner_of = lists.owners(remote, here)
+  local owner_of = applying.owners(remote, here)
   local union, what = unite(remote, here, owner_of)
   local keep
-  keep, why = walk.apply(union, compiled, settings, what)
+  keep, why = applying.apply(union, compiled, settings, what)
   if not keep then
     return nil, why
   end
-  local is_remote, is_here, found = {}, index_versions(here, owner_of), {}
-  for i = 1, #remote do
-    is_remote[remote[i]] = true
+  local missing, is_here = {}, membership(here, owner_of)
+  for _, element in ipairs(remote) do
+    missing[element] = not is_here(element)
   end
+  local found = {}
   for _, element in ipairs(keep) do
-    if is_remote[element] and not has_version(is_here, element, owner_of) then
+    if missing[element] then
       found[#found + 1] = element
-      is_remote[element] = nil -- in both lists without a version: once
+      missing[element] = nil -- in both lists without a version: once
     end
   end
-  return lists.oldest_first(found)
+  return filters.soonest_first(found)
 end
 
 ---@class squarecloud.retention

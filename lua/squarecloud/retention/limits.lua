@@ -2,20 +2,19 @@
 -- many may be made in a day.
 
 local time = require "squarecloud.retention.time"
-local options = require "squarecloud.retention.options"
-local lists = require "squarecloud.retention.list"
+local policies = require "squarecloud.retention.policy"
+local filters = require "squarecloud.retention.filters"
 
-local show = time.show
+local is_later = time.is_later
 
 local DAY = 86400 * time.SECOND
 local LIFETIME = 30 * DAY
 local MB_PER_SNAPSHOT = 256 / 2
 
--- Whether a snapshot made at us, ns is past its time at now. The last moment
--- of the thirty days is past already.
-local function is_expired(us, ns, settings)
-  local left = us + LIFETIME - settings.now_us
-  return left < 0 or left == 0 and ns <= settings.now_ns
+-- Whether a snapshot made at `at` is past its time. The last moment of the
+-- thirty days is past already.
+local function is_expired(at, now)
+  return not is_later(time.add(at, LIFETIME), now)
 end
 
 ---When the platform deletes a snapshot: 30 days of 86 400 s after its making.
@@ -24,15 +23,16 @@ end
 ---@return number? time in epoch seconds, an integer when whole
 ---@return string? message when created_at is bad
 local function expires_at(snapshot, opts)
-  if not lists.is_element(snapshot) then
-    error("snapshot must be a snapshot or a table, got " .. show(snapshot), 2)
+  if not filters.is_element(snapshot) then
+    error("snapshot must be a snapshot or a table, got "
+      .. time.show(snapshot), 2)
   end
-  options.read(opts)
-  local us, why = lists.read_time(snapshot.created_at)
-  if not us then
-    return nil, lists.name_one(snapshot) .. ": " .. why
+  policies.read_options(opts)
+  local at, why = filters.read_item(snapshot)
+  if not at then
+    return nil, filters.name_one(snapshot) .. ": " .. why
   end
-  return time.to_seconds(us + LIFETIME)
+  return time.to_seconds(at.us + LIFETIME)
 end
 
 ---The snapshots that the platform deletes within some days; those already
@@ -43,24 +43,19 @@ end
 ---@return squarecloud.retention.Element[]? found soonest to expire first
 ---@return string? message for a bad element
 local function expiring_within(list, days, opts)
-  options.check_table(list, "list")
-  options.check_amount(days, "days")
-  local settings = options.read(opts, true)
-  local us, ns = lists.times(list)
-  if not us then
-    return nil, ns
-  end
-  local found = {}
+  policies.check_table(list, "list")
+  policies.check_amount(days, "days")
+  local now = policies.read_options(opts, true).now
   local span = days * (DAY + 0.0)
-  for i = 1, #us do
-    local below = ns and ns[i] or 0
-    local left = us[i] + LIFETIME - settings.now_us
-    if not is_expired(us[i], below, settings) and (left < span
-      or left == span and below <= settings.now_ns) then
-      found[#found + 1] = list[i]
-    end
+  local found, why = filters.pick(list, filters.read_item, function(at)
+    local left = at.us + LIFETIME - now.us
+    return not is_expired(at, now)
+      and (left < span or left == span and at.ns <= now.ns)
+  end)
+  if not found then
+    return nil, why
   end
-  return lists.oldest_first(found)
+  return filters.soonest_first(found)
 end
 
 ---The snapshots past their 30 days.
@@ -69,26 +64,18 @@ end
 ---@return squarecloud.retention.Element[]? found in input order
 ---@return string? message for a bad element
 local function expired(list, opts)
-  options.check_table(list, "list")
-  local settings = options.read(opts, true)
-  local us, ns = lists.times(list)
-  if not us then
-    return nil, ns
-  end
-  local found = {}
-  for i = 1, #us do
-    if is_expired(us[i], ns and ns[i] or 0, settings) then
-      found[#found + 1] = list[i]
-    end
-  end
-  return found
+  policies.check_table(list, "list")
+  local now = policies.read_options(opts, true).now
+  return filters.pick(list, filters.read_item, function(at)
+    return is_expired(at, now)
+  end)
 end
 
 ---How many snapshots an account may make in a rolling 24 hours.
 ---@param ram_mb number the plan's memory in MB
 ---@return integer snapshots 16 for 2048 MB
 local function daily_quota(ram_mb)
-  options.check_finite(ram_mb, "ram_mb")
+  policies.check_finite(ram_mb, "ram_mb")
   return math.floor(ram_mb / MB_PER_SNAPSHOT)
 end
 
@@ -103,18 +90,17 @@ end
 ---@return number|string|nil next_free_at when none is left: epoch seconds at
 ---which one gets free, nil with a quota of 0; or a message for a bad element
 local function quota_left(list, ram_mb, opts)
-  options.check_table(list, "list")
-  options.check_finite(ram_mb, "ram_mb")
-  local settings = options.read(opts, true)
-  local us, ns = lists.times(list)
-  if not us then
-    return nil, ns
+  policies.check_table(list, "list")
+  policies.check_finite(ram_mb, "ram_mb")
+  local now = policies.read_options(opts, true).now
+  local items, why = filters.read_items(list)
+  if not items then
+    return nil, why
   end
   local spent = {}
-  for i = 1, #us do
-    local age = settings.now_us - us[i]
-    if age < DAY or age == DAY and (ns and ns[i] or 0) > settings.now_ns then
-      spent[#spent + 1] = us[i]
+  for _, at in ipairs(items) do
+    if is_later(time.add(at, DAY), now) then
+      spent[#spent + 1] = at.us
     end
   end
   local quota = daily_quota(ram_mb)

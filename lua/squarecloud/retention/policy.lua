@@ -1,6 +1,7 @@
--- What a retention policy may say: checks it, describes it in words, and
--- compiles it into rules for the walk. Owns the order and the wording of
--- the reasons. Names, meaning and wording are restic's (ExpirePolicy).
+-- What a caller may ask for. Policies: checked, compiled into rules, described
+-- in words; names, meaning and wording are restic's (ExpirePolicy). Arguments
+-- and options: wrong use raises, and the clock is read where `now` is wanted
+-- and not given.
 
 local time = require "squarecloud.retention.time"
 
@@ -8,28 +9,51 @@ local format = string.format
 local tointeger = math.tointeger
 local show = time.show
 
--- What a rule's bucket is made of; indexes into the walk's bucket numbers.
-local EACH, HOUR, DAY, WEEK, MONTH, YEAR = 1, 2, 3, 4, 5, 6
+-------------------------------------------------------------------- policies
+
+-- What a rule tells snapshots apart by: buckets, numbers that are equal within
+-- one hour, day, ISO week (Monday starts it), month or year of the wall clock,
+-- which is given in seconds. Without a clock each snapshot is a bucket.
+local function each(_, position)
+  return position
+end
+
+local function hour(wall)
+  return wall // 3600
+end
+
+local function day(wall)
+  return wall // 86400
+end
+
+local function week(wall)
+  return (wall // 86400 + 3) // 7
+end
+
+local function month(wall)
+  local y, m = time.civil_from_days(wall // 86400)
+  return y * 12 + m
+end
+
+local function year(wall)
+  return (time.civil_from_days(wall // 86400))
+end
 
 -- Every rule that looks at times, in the order of its reasons.
 local RULES = {
-  { key = "keep_within", kind = "within", unit = EACH },
-  { key = "keep_last", kind = "count", unit = EACH, name = "last" },
-  { key = "keep_hourly", kind = "count", unit = HOUR, name = "hourly" },
-  { key = "keep_daily", kind = "count", unit = DAY, name = "daily" },
-  { key = "keep_weekly", kind = "count", unit = WEEK, name = "weekly" },
-  { key = "keep_monthly", kind = "count", unit = MONTH, name = "monthly" },
-  { key = "keep_yearly", kind = "count", unit = YEAR, name = "yearly" },
-  { key = "keep_within_hourly", kind = "within", unit = HOUR,
-    name = "hourly" },
-  { key = "keep_within_daily", kind = "within", unit = DAY, name = "daily" },
-  { key = "keep_within_weekly", kind = "within", unit = WEEK,
-    name = "weekly" },
-  { key = "keep_within_monthly", kind = "within", unit = MONTH,
-    name = "monthly" },
-  { key = "keep_within_yearly", kind = "within", unit = YEAR,
-    name = "yearly" },
+  { key = "keep_within", bucket = each, is_within = true },
+  { key = "keep_last", bucket = each, name = "last" },
+  { key = "keep_hourly", bucket = hour, name = "hourly" },
+  { key = "keep_daily", bucket = day, name = "daily" },
+  { key = "keep_weekly", bucket = week, name = "weekly" },
+  { key = "keep_monthly", bucket = month, name = "monthly" },
+  { key = "keep_yearly", bucket = year, name = "yearly" },
 }
+for i = 3, 7 do
+  local rule = RULES[i]
+  RULES[#RULES + 1] = { key = "keep_within_" .. rule.name, name = rule.name,
+    bucket = rule.bucket, is_within = true }
+end
 
 local KNOWN = { "keep", "keep_tags" }
 for _, rule in ipairs(RULES) do
@@ -46,23 +70,23 @@ local EMPTY = "no policy was specified, no snapshots will be removed"
 
 -- The unknown key that sorts first, so that the message is always the same.
 local function find_unknown(t, known)
-  local found, found_text
+  local found
   for key in next, t do
     if not known[key] then
       local text = type(key) == "string" and "'" .. time.escape(key) .. "'"
         or show(key)
-      if not found or text < found_text then
-        found, found_text = true, text
+      if not found or text < found then
+        found = text
       end
     end
   end
-  return found_text
+  return found
 end
 
--- A count as an integer, -1 for unlimited; or nil and a message.
+-- A count, math.huge for unlimited; or nil and a message.
 local function read_count(key, value)
   if value == "unlimited" then
-    return -1
+    return math.huge
   end
   local count = type(value) == "number" and tointeger(value)
   if not count then
@@ -72,7 +96,7 @@ local function read_count(key, value)
     return nil, format('%s must not be negative (-1 is "unlimited"), got %s',
       key, show(value))
   end
-  return count
+  return count == -1 and math.huge or count
 end
 
 local function read_duration(key, value)
@@ -135,50 +159,50 @@ local function read_tags(value)
   return lists
 end
 
--- Adds the rule to the compiled ones unless it is off; nil and a message when
--- its value is bad. `left` is the counter, -1 when there is none.
-local function compile_rule(into, rule, value)
-  local reason, left, duration, why
-  if rule.kind == "count" then
-    left, why = read_count(rule.key, value)
-    if not left then
+-- A rule with the policy's value for it: { key, name, bucket, left, within,
+-- reason }, where `left` is how many it may keep, `within` a duration or nil.
+-- False when it is off, nil and a message when the value is bad.
+local function compile_rule(rule, value)
+  local compiled = { key = rule.key, name = rule.name, bucket = rule.bucket,
+    left = math.huge }
+  local why
+  if rule.is_within then
+    compiled.within, why = read_duration(rule.key, value)
+    if not compiled.within then
       return nil, why
-    elseif left == 0 then
-      return true
     end
-    reason = rule.name .. " snapshot"
-  else
-    duration, why = read_duration(rule.key, value)
-    if not duration then
-      return nil, why
-    elseif time.is_zero(duration) then
-      return true
-    end
-    left = -1
-    reason = (rule.name and rule.name .. " " or "") .. "within "
-      .. time.show_duration(duration)
+    local length = time.show_duration(compiled.within)
+    compiled.reason = (rule.name and rule.name .. " " or "") .. "within "
+      .. length
+    return length ~= "" and compiled
   end
-  into[#into + 1] = { key = rule.key, kind = rule.kind, name = rule.name,
-    unit = rule.unit, left = left, duration = duration, reason = reason }
-  return true
+  compiled.left, why = read_count(rule.key, value)
+  if not compiled.left then
+    return nil, why
+  end
+  compiled.reason = rule.name .. " snapshot"
+  return compiled.left > 0 and compiled
 end
 
--- Checks a policy and makes it { rules, tags, keep }: `rules` in the order of
--- their reasons, without those that are off. nil and a message when it is
--- bad or empty.
+-- Checks a policy and makes it { rules, tags, keep, needs_wall }: `rules` in
+-- the order of their reasons, without those that are off; `needs_wall` when one
+-- of them looks at the wall clock. nil and a message when it is bad or empty.
 local function compile(policy)
   local unknown = find_unknown(policy, IS_KNOWN)
   if unknown then
     return nil, format("unknown policy key %s (known: %s)", unknown,
       table.concat(KNOWN, ", "))
   end
-  local rules = {}
+  local rules, needs_wall = {}, false
   for _, rule in ipairs(RULES) do
     local value = policy[rule.key]
     if value ~= nil then
-      local ok, why = compile_rule(rules, rule, value)
-      if not ok then
+      local compiled, why = compile_rule(rule, value)
+      if compiled == nil then
         return nil, why
+      elseif compiled then
+        rules[#rules + 1] = compiled
+        needs_wall = needs_wall or rule.bucket ~= each
       end
     end
   end
@@ -197,7 +221,7 @@ local function compile(policy)
   if #rules == 0 and #tags == 0 and not keep then
     return nil, EMPTY
   end
-  return { rules = rules, tags = tags, keep = keep }
+  return { rules = rules, tags = tags, keep = keep, needs_wall = needs_wall }
 end
 
 -- A compiled policy in restic's words; `from` is what durations count back
@@ -205,16 +229,16 @@ end
 local function describe(compiled, from)
   local counts, windows, all_within = {}, {}, nil
   for _, rule in ipairs(compiled.rules) do
-    if rule.kind == "count" then
+    local length = rule.within and time.show_duration(rule.within)
+    if not length then
       local name = rule.key == "keep_last" and "latest" or rule.name
-      counts[#counts + 1] = rule.left == -1 and "all " .. name
+      counts[#counts + 1] = rule.left == math.huge and "all " .. name
         or format("%d %s", rule.left, name)
-    elseif rule.unit == EACH then
-      all_within = format("all snapshots within %s of %s",
-        time.show_duration(rule.duration), from)
+    elseif not rule.name then
+      all_within = format("all snapshots within %s of %s", length, from)
     else
       windows[#windows + 1] = format("%s snapshots within %s", rule.name,
-        time.show_duration(rule.duration))
+        length)
     end
   end
   if #counts > 0 then
@@ -241,14 +265,197 @@ local function describe(compiled, from)
   return "keep " .. time.escape(table.concat(parts, " and "))
 end
 
+------------------------------------------------------- arguments and options
+
+local OPTIONS = { "future", "group_by", "keep_oldest", "now", "on_empty",
+  "relative_to", "utc_offset" }
+local IS_OPTION = {}
+for _, name in ipairs(OPTIONS) do
+  IS_OPTION[name] = true
+end
+
+-- Raises, blaming the caller of the public function that called the checking
+-- function that calls this.
+local function wrong(fmt, ...)
+  error(format(fmt, ...), 4)
+end
+
+local function check_table(value, name)
+  if type(value) ~= "table" then
+    wrong("%s must be a table, got %s", name, show(value))
+  end
+end
+
+-- Numbers that count something: not negative, not NaN.
+local function check_amount(value, name)
+  if type(value) ~= "number" or value ~= value or value < 0 then
+    wrong("%s must be a number, 0 or more, got %s", name, show(value))
+  end
+end
+
+local function check_finite(value, name)
+  if type(value) ~= "number" or not (value >= 0 and value < math.huge) then
+    wrong("%s must be a finite number, 0 or more, got %s", name, show(value))
+  end
+end
+
+local function check_moment(value, name)
+  if type(value) ~= "string" and type(value) ~= "number" then
+    wrong("%s must be a time or a duration, got %s", name, show(value))
+  end
+end
+
+-- A time; or nil and what is wrong with it.
+local function read_instant(value)
+  local us, ns = time.parse(value)
+  if not us then
+    return nil, show(value) .. " " .. ns
+  end
+  return { us = us, ns = ns }
+end
+
+local function read_time_option(name, value)
+  if type(value) ~= "string" and type(value) ~= "number" then
+    return nil, format("%s must be a time, got %s", name, show(value))
+  end
+  local at, why = read_instant(value)
+  if not at then
+    return nil, format("%s: %s", name, why)
+  end
+  return at
+end
+
+local function read_offset(value)
+  local offset = type(value) == "number" and tointeger(value)
+  if not offset or offset <= -86400 or offset >= 86400 then
+    return nil, "must be whole seconds, less than a day, got " .. show(value)
+  end
+  return offset
+end
+
+local function one_of(known, wording)
+  return function(value)
+    if not known[value] then
+      return nil, wording .. ", got " .. show(value)
+    end
+    return value
+  end
+end
+
+-- One reader per option: what it comes to, or nil and a message.
+local READERS = {
+  future = one_of({ keep = true, count = true },
+    'future must be "keep" or "count"'),
+  on_empty = one_of({ error = true, keep_newest = true, allow = true },
+    'on_empty must be "error", "keep_newest" or "allow"'),
+
+  keep_oldest = function(value)
+    if type(value) ~= "boolean" then
+      return nil, "keep_oldest must be true or false, got " .. show(value)
+    end
+    return value
+  end,
+
+  group_by = function(value)
+    if value ~= false and type(value) ~= "string"
+      and type(value) ~= "function" then
+      return nil, "group_by must be a field's name, a function or false, got "
+        .. show(value)
+    end
+    return value
+  end,
+
+  now = function(value)
+    return read_time_option("now", value)
+  end,
+
+  relative_to = function(value)
+    if value == "latest" or value == "now" then
+      return value
+    end
+    return read_time_option("relative_to", value)
+  end,
+
+  utc_offset = function(value)
+    if type(value) == "function" then
+      return function(seconds)
+        local offset, why = read_offset(value(seconds))
+        if not offset then
+          error("what utc_offset gives " .. why, 0)
+        end
+        return offset
+      end
+    end
+    local offset, why = read_offset(value)
+    if not offset then
+      return nil, "utc_offset " .. why .. " (or a function)"
+    end
+    return function()
+      return offset
+    end
+  end,
+}
+
+-- Reads the options table, which may be absent: each option by its name, times
+-- as times, `utc_offset` as a function, `relative_to` as a time or "latest".
+-- `reads_clock` says whether `now` is wanted; without it no clock is touched.
+local function read_options(opts, reads_clock)
+  local settings = { utc_offset = READERS.utc_offset(0), group_by = "id",
+    relative_to = "latest", future = "keep", on_empty = "error",
+    keep_oldest = true }
+  if opts ~= nil and type(opts) ~= "table" then
+    wrong("options must be a table, got %s", show(opts))
+  end
+  opts = opts or {}
+  local unknown = find_unknown(opts, IS_OPTION)
+  if unknown then
+    wrong("unknown option %s (known: %s)", unknown, table.concat(OPTIONS, ", "))
+  end
+  for _, name in ipairs(OPTIONS) do
+    if opts[name] ~= nil then
+      local value, why = READERS[name](opts[name])
+      if value == nil then
+        wrong("%s", why)
+      end
+      settings[name] = value
+    end
+  end
+  if reads_clock and not settings.now then
+    if not os or not os.time then
+      wrong("now must be given: this Lua state has no os.time")
+    end
+    settings.now = { us = os.time() * time.SECOND, ns = 0 }
+  end
+  if settings.relative_to == "now" then
+    settings.relative_to = settings.now
+  end
+  return settings
+end
+
+-- A time, or a duration back from now, as a time; or nil and a message.
+local function read_moment(value, settings)
+  if type(value) == "number" or value:find("^%d%d%d%d%-") then
+    return read_instant(value)
+  elseif not value:find("^%s*%d") then
+    return nil, show(value) .. " is neither an ISO-8601 time nor a duration"
+  end
+  local duration, why = time.parse_duration(value)
+  if not duration then
+    return nil, format("duration %s: %s", show(value), why)
+  end
+  local now = settings.now
+  return { us = time.before(now.us, duration, settings.utc_offset),
+    ns = now.ns }
+end
+
 return {
-  EACH = EACH,
-  HOUR = HOUR,
-  DAY = DAY,
-  WEEK = WEEK,
-  MONTH = MONTH,
-  YEAR = YEAR,
   compile = compile,
   describe = describe,
-  find_unknown = find_unknown,
+  check_table = check_table,
+  check_amount = check_amount,
+  check_finite = check_finite,
+  check_moment = check_moment,
+  read_options = read_options,
+  read_instant = read_instant,
+  read_moment = read_moment,
 }

@@ -1,13 +1,11 @@
 -- Times and durations for the retention rules: reading ISO 8601 and epoch
--- seconds, calendar arithmetic on days, durations such as "2y5m7d3h".
--- Pure arithmetic: no clock, no os.date, no local time zone.
+-- seconds, calendar arithmetic on days, durations such as "2y5m7d3h"; and how
+-- values are shown in messages. Pure arithmetic: no clock, no local time zone.
 --
--- Inside the retention modules a time is two integers: `us`, microseconds
--- since 1970-01-01T00:00:00Z, and `ns`, the 0 to 999 nanoseconds below them
--- (nearly always 0). Microseconds hold every year from 0000 to 9999.
+-- Times are integer microseconds since 1970-01-01T00:00:00Z: `us`. A string may
+-- have nine digits of a second, so what is compared is a table { us, ns } with
+-- the 0 to 999 nanoseconds below them as well.
 
-local byte = string.byte
-local find = string.find
 local format = string.format
 local tointeger = math.tointeger
 
@@ -15,8 +13,6 @@ local SECOND = 1000000
 local FIRST_SECOND = -62167219200 -- 0000-01-01T00:00:00Z
 local LAST_SECOND = 253402300799 -- 9999-12-31T23:59:59Z
 local MAX_DIGITS = 6
-
-local MONTH_DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
 
 local NOT_ISO = "is not a valid ISO-8601 time"
 local NO_OFFSET = "has no UTC offset (expected Z or +hh:mm)"
@@ -45,116 +41,107 @@ local function civil_from_days(days)
   return year + era * 400 + (month <= 2 and 1 or 0), month, day
 end
 
--- Seconds of the zone that starts at `at` and ends the string, or nil.
-local function read_zone(s, at)
-  local sign = byte(s, at)
-  if sign == 90 or sign == 122 then
-    return at == #s and 0 or nil
-  elseif sign ~= 43 and sign ~= 45 then
-    return nil
+-- The day number of a date; nil when there is no such date.
+local function read_date(year, month, day)
+  local days = days_from_civil(year, month, day)
+  local y, m, d = civil_from_days(days)
+  return y == year and m == month and d == day and days or nil
+end
+
+-- The readers of a time's parts take the string and where they begin.
+
+-- The seconds that Z, +hh:mm, +hhmm or +hh is ahead of UTC; nil when that is
+-- not what the string ends with.
+local function read_offset(s, at)
+  if s:find("^[Zz]$", at) then
+    return 0
   end
-  local minutes_at
-  if find(s, "^%d%d:%d%d$", at + 1) then
-    minutes_at = at + 4
-  elseif find(s, "^%d%d%d%d$", at + 1) then
-    minutes_at = at + 3
-  elseif not find(s, "^%d%d$", at + 1) then
-    return nil
+  local sign, hours, minutes = s:match("^([+-])(%d%d):?(%d%d)$", at)
+  if not sign then
+    sign, hours = s:match("^([+-])(%d%d)$", at)
+    minutes = 0
   end
-  local h1, h2 = byte(s, at + 1, at + 2)
-  local hours, minutes = h1 * 10 + h2 - 528, 0
-  if minutes_at then
-    local m1, m2 = byte(s, minutes_at, minutes_at + 1)
-    minutes = m1 * 10 + m2 - 528
-  end
-  if hours > 23 or minutes > 59 then
+  hours, minutes = tonumber(hours), tonumber(minutes)
+  if not sign or hours > 23 or minutes > 59 then
     return nil
   end
   local seconds = hours * 3600 + minutes * 60
-  return sign == 45 and -seconds or seconds
+  return sign == "-" and -seconds or seconds
 end
 
--- Microseconds and nanoseconds of the fraction whose digits start at `at`,
--- and where it ends. Digits past the ninth are dropped, as Go does.
-local function read_fraction(s, at)
-  local _, last = find(s, "^%d+", at)
-  if not last then
-    return nil
+-- A time of day as seconds and nanoseconds, and where it ends; nil when it is
+-- none. The seconds may be left out, and digits of a fraction past the ninth
+-- are dropped, as Go does.
+local function read_clock(s, at)
+  local hour, minute, second, digits, ends = s:match(
+    "^[Tt ](%d%d):(%d%d):(%d%d)[.,](%d+)()", at)
+  if not hour then
+    hour, minute, second, ends = s:match("^[Tt ](%d%d):(%d%d):(%d%d)()", at)
   end
-  local value = 0
-  for i = at, at + 8 do
-    value = value * 10 + (i <= last and byte(s, i) - 48 or 0)
+  if not hour then
+    hour, minute, ends = s:match("^[Tt ](%d%d):(%d%d)()", at)
   end
-  return value // 1000, value % 1000, last + 1
-end
-
--- An ISO 8601 string as us, ns; or nil and what is wrong with it. Reads bytes
--- rather than captures, so that a million strings leave no garbage.
-local function parse_iso(s)
-  local zone_at
-  if find(s, "^%d%d%d%d%-%d%d%-%d%d[Tt ]%d%d:%d%d:%d%d") then
-    zone_at = 20
-  elseif find(s, "^%d%d%d%d%-%d%d%-%d%d[Tt ]%d%d:%d%d") then
-    zone_at = 17
-  elseif find(s, "^%d%d%d%d%-%d%d%-%d%d$") then
-    zone_at = 11
-  else
-    return nil, NOT_ISO
-  end
-  local y1, y2, y3, y4, _, mo1, mo2, _, d1, d2, _, h1, h2, _, mi1, mi2, _, s1,
-    s2 = byte(s, 1, 19)
-  local year = y1 * 1000 + y2 * 100 + y3 * 10 + y4 - 53328
-  local month = mo1 * 10 + mo2 - 528
-  local day = d1 * 10 + d2 - 528
-  if month < 1 or month > 12 or day < 1 or day > MONTH_DAYS[month]
-    and not (month == 2 and day == 29 and year % 4 == 0
-      and (year % 100 ~= 0 or year % 400 == 0)) then
-    return nil, NOT_ISO
-  end
-  if zone_at == 11 then
-    return nil, NO_OFFSET
-  end
-  local hour, minute, second = h1 * 10 + h2 - 528, mi1 * 10 + mi2 - 528, 0
-  local us, ns = 0, 0
-  if zone_at == 20 then
-    second = s1 * 10 + s2 - 528
-    local mark = byte(s, 20)
-    if mark == 46 or mark == 44 then
-      us, ns, zone_at = read_fraction(s, 21)
-    end
-  end
+  hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second or 0)
   if second == 60 and minute % 15 == 14 then
     second = 59 -- a leap second, which ends an hour in most zones
   end
-  if hour > 23 or minute > 59 or second > 59 or not us then
-    return nil, NOT_ISO
+  if not hour or hour > 23 or minute > 59 or second > 59 then
+    return nil
   end
-  if zone_at > #s then
+  digits = digits and digits:sub(1, 9) or "0"
+  local nanos = tointeger(tonumber(digits) * 10 ^ (9 - #digits))
+  return hour * 3600 + minute * 60 + second, nanos, ends
+end
+
+-- An ISO 8601 string as us, ns; or nil and what is wrong with it.
+local function parse_iso(s)
+  local year, month, day, at = s:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)()"
+  local days = year
+    and read_date(tonumber(year), tonumber(month), tonumber(day))
+  if not days then
+    return nil, NOT_ISO
+  elseif at > #s then
     return nil, NO_OFFSET
   end
-  local zone = read_zone(s, zone_at)
-  if not zone then
+  local seconds, nanos, ends = read_clock(s, at)
+  if not seconds then
+    return nil, NOT_ISO
+  elseif ends > #s then
+    return nil, NO_OFFSET
+  end
+  local offset = read_offset(s, ends)
+  if not offset then
     return nil, NOT_ISO
   end
-  local seconds = days_from_civil(year, month, day) * 86400 + hour * 3600
-    + minute * 60 + second - zone
-  return seconds * SECOND + us, ns
+  return (days * 86400 + seconds - offset) * SECOND + nanos // 1000,
+    nanos % 1000
 end
 
 -- Epoch seconds, whole or not, as us, ns; or nil and what is wrong.
 local function parse_epoch(seconds)
   local whole = tointeger(seconds)
-  if seconds ~= seconds or not whole and seconds - seconds ~= 0 then
+  if seconds ~= seconds or seconds < FIRST_SECOND or seconds == math.huge then
     return nil, "is not a valid time in epoch seconds"
   elseif seconds > LAST_SECOND then
     return nil, "looks like milliseconds, expected seconds"
-  elseif seconds < FIRST_SECOND then
-    return nil, "is not a valid time in epoch seconds"
   end
-  if whole then
-    return whole * SECOND, 0
+  return whole and whole * SECOND or math.floor(seconds * 1e6 + 0.5), 0
+end
+
+-- A string or a number as us, ns; or nil and what is wrong with it.
+local function parse(value)
+  if type(value) == "string" then
+    return parse_iso(value)
   end
-  return math.floor(seconds * 1e6 + 0.5), 0
+  return parse_epoch(value)
+end
+
+local function is_later(a, b)
+  return a.us > b.us or a.us == b.us and a.ns > b.ns
+end
+
+local function add(at, us)
+  return { us = at.us + us, ns = at.ns }
 end
 
 -- Epoch seconds as the date and time in a file's name, YYYYMMDDTHHMMSSZ;
@@ -181,30 +168,26 @@ local function to_seconds(us)
   return us / 1e6
 end
 
--- Writes a whole number without ".0" and without an exponent.
-local function show_number(value)
-  return tostring(tointeger(value) or value)
-end
-
 -- Makes text from outside fit for one line of a message.
 local function escape(text)
   if #text > 200 then
     text = text:sub(1, 200) .. "..."
   end
   local function code(c)
-    return format("\\%d", byte(c, -1))
+    return format("\\%d", c:byte(-1))
   end
   -- The second kind is a C1 control in UTF-8, which terminals obey too.
   return (text:gsub("[\0-\31\127]", code):gsub("\194[\128-\159]", code))
 end
 
--- A value as a message shows it: strings quoted, numbers whole.
+-- A value as a message shows it: strings quoted, numbers without ".0" or an
+-- exponent where they are whole.
 local function show(value)
   local kind = type(value)
   if kind == "string" then
     return '"' .. escape(value):gsub('"', '\\"') .. '"'
   elseif kind == "number" then
-    return show_number(value)
+    return tostring(tointeger(value) or value)
   elseif kind == "boolean" or kind == "nil" then
     return tostring(value)
   end
@@ -217,8 +200,7 @@ local UNITS = { y = "years", m = "months", w = "weeks", d = "days",
 -- A duration string as { years, months, days, hours }; or nil and what is
 -- wrong with it. Weeks end up in days. Wordings are restic's where it has one.
 local function parse_duration(text)
-  local found = { years = 0, months = 0, weeks = 0, days = 0, hours = 0 }
-  local given = {}
+  local found = {}
   local rest = text:match("^%s*(.-)%s*$")
   repeat
     local digits, tail = rest:match("^(%d+)(.*)$")
@@ -232,29 +214,25 @@ local function parse_duration(text)
     local number = tointeger(tonumber(digits))
     local unit = tail:match("^[\1-\127\194-\244][\128-\191]*")
       or tail:sub(1, 1)
+    local name = UNITS[unit]
     if unit == "" then
       return nil, format("no unit found after number %d", number)
-    elseif not UNITS[unit] then
+    elseif not name then
       return nil, format("invalid unit %s found after number %d", show(unit),
         number)
-    elseif given[unit] then
+    elseif found[name] then
       return nil, format("unit %s is given twice", show(unit))
     end
-    given[unit] = true
-    found[UNITS[unit]] = number
+    found[name] = number
     rest = tail:sub(#unit + 1)
   until rest == ""
-  found.days = found.days + 7 * found.weeks
-  found.weeks = nil
-  return found
+  return { years = found.years or 0, months = found.months or 0,
+    days = (found.days or 0) + 7 * (found.weeks or 0),
+    hours = found.hours or 0 }
 end
 
-local function is_zero(duration)
-  return duration.years == 0 and duration.months == 0 and duration.days == 0
-    and duration.hours == 0
-end
-
--- A duration as restic prints it: largest unit first, zeros left out.
+-- A duration as restic prints it: largest unit first, zeros left out; "" when
+-- it is zero.
 local function show_duration(duration)
   local parts = {}
   for _, unit in ipairs { "years", "months", "days", "hours" } do
@@ -270,7 +248,7 @@ end
 -- Go's AddDate does (May 31 - 3m is Feb 31, which is Mar 3); hours are real
 -- time. offset_at(seconds) gives the zone's offset at an epoch second. A
 -- duration of hours alone never touches the wall clock, so that an ambiguous
--- hour cannot move it. The nanoseconds below us stay what they were.
+-- hour cannot move it.
 local function before(us, duration, offset_at)
   local seconds, below = us // SECOND, us % SECOND
   if duration.years ~= 0 or duration.months ~= 0 or duration.days ~= 0 then
@@ -282,9 +260,7 @@ local function before(us, duration, offset_at)
     wall = days * 86400 + wall % 86400
     -- As Go's time.Date: the offset found at the wall time read as UTC, and
     -- where that is not the one in force then, the one that is.
-    local offset = offset_at(wall)
-    local in_force = offset_at(wall - offset)
-    seconds = wall - in_force
+    seconds = wall - offset_at(wall - offset_at(wall))
   end
   seconds = seconds - duration.hours * 3600
   if seconds < -9000000000000 then
@@ -298,13 +274,14 @@ return {
   civil_from_days = civil_from_days,
   days_from_civil = days_from_civil,
   parse_iso = parse_iso,
-  parse_epoch = parse_epoch,
+  parse = parse,
+  is_later = is_later,
+  add = add,
   to_seconds = to_seconds,
   stamp = stamp,
   iso = iso,
   parse_duration = parse_duration,
   show_duration = show_duration,
-  is_zero = is_zero,
   before = before,
   escape = escape,
   show = show,
