@@ -150,7 +150,7 @@ static struct sq_profile_options read_profile(const struct sq_options *o) {
   p.retries = (int)sq_options_integer(o, "retries", 3, 0, 1000);
   p.concurrency = (int)sq_options_integer(o, "concurrency", 8, 1, 1000);
   p.max_response_bytes = (size_t)sq_options_integer(o, "max_response_bytes",
-                                                    8 * MIB, 1, 1024 * MIB);
+                                                    64 * MIB, 1, 1024 * MIB);
   read_proxy(o, &p);
   return p;
 }

@@ -247,14 +247,17 @@ describe("an answer's size", function()
     end
   end
 
-  it("is limited to 8 MiB unless said otherwise", function()
-    s:fault { fault = "json_huge", bytes = 8 * 1024 * 1024 }
+  it("is limited to 64 MiB unless said otherwise", function()
+    s:fault { fault = "json_huge", bytes = 64 << 20 }
     local client <close> = helpers.client(s, { retries = 3 })
-    wire.failed({ kind = "protocol" }, client:account())
+    local err = wire.failed({ kind = "protocol", retryable = false },
+      client:account())
+    assert.matches("larger than 67108864 bytes (max_response_bytes)",
+      err.message, 1, true)
     assert.equal(1, #s:requests())
     local greedy <close> = helpers.client(s, { retries = 3,
-      max_response_bytes = 9 * 1024 * 1024 })
-    assert.equal(8 * 1024 * 1024, #assert(greedy:account()).response[1])
+      max_response_bytes = 65 << 20 })
+    assert.equal(64 << 20, #assert(greedy:account()).response[1])
   end)
 
   it("counts for failures, too", function()

@@ -202,7 +202,8 @@ static void judge(struct request *r, const struct sq_failure *transport,
                   struct sq_failure *f) {
   *f = *transport;
   if (r->too_large) {
-    sq_failure_set(f, SQ_PROTOCOL, "the answer is larger than %zu bytes",
+    sq_failure_set(f, SQ_PROTOCOL,
+                   "the answer is larger than %zu bytes (max_response_bytes)",
                    r->op.profile->options.max_response_bytes);
   } else if (r->no_memory) {
     sq_failure_set(f, SQ_NETWORK, "out of memory");

@@ -102,6 +102,11 @@ function Client:snapshot(options) end
 function Client:all_app_snapshots(options) end
 
 ---The snapshots of all the account's applications, or of all its databases.
+---
+---A list is decoded on the caller's thread, in a task too, and nothing else runs
+---in its Lua state meanwhile: about 20 ms for each MB. A list of 60,000
+---snapshots, 14 MB, takes 0.3 s and 55 MB of memory, of which 27 MB stay in use
+---with the list.
 ---@param options? squarecloud.ListAllOptions|string or the scope
 ---@return squarecloud.SnapshotInfos? infos
 ---@return squarecloud.Error? err `permission` on plans without it

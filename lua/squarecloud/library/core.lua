@@ -26,7 +26,8 @@ local core = {}
 ---sends them; default 5, the platform's limit; 0: none
 ---@field concurrency? integer transfers under way at once; default 8
 ---@field segments? integer connections for one download, 1 to 16; default 1
----@field max_response_bytes? integer the largest API answer; default 8 MiB
+---@field max_response_bytes? integer the largest API answer; default 64 MiB, more
+---than 60,000 snapshots take
 ---@field ca_file? string certificates to trust, PEM; default the system's
 ---@field proxy? string its url, "" for none; default from the environment
 ---@field user_agent? string default "squarecloud-lua/" and the version
