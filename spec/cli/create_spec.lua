@@ -147,6 +147,13 @@ describe("squaresnap create", function()
     assert.equal(1, #s:requests { method = "POST" })
   end)
 
+  it("has the time it takes, whatever --timeout is", function()
+    s:configure { create_ms = 2500 }
+    local result = command.run(s, { "--timeout=1", "create", app })
+    assert.equal(0, result.code, result.err)
+    assert.equal(1, #s:requests { method = "POST" })
+  end)
+
   it("says when the daily quota frees up: exit code 6", function()
     s:fault(used_up)
     -- of 16 (2048 MB), the oldest of the last 24 hours is 20.5 hours old

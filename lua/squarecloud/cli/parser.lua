@@ -314,7 +314,8 @@ local function add_globals(main)
       .. "command is logged in with." }
   main:option "--timeout" { argname = "S",
     convert = number("--timeout", 0.001, 31536000), description = "Seconds "
-      .. "that each request may take, and that a transfer may stall." }
+      .. "that each request may take, and that a transfer may stall; creating "
+      .. "and restoring always have 300." }
   main:option "--retries" { argname = "N",
     convert = whole("--retries", 0, 1000),
     description = "Attempts after the first (default 3)." }

@@ -104,9 +104,8 @@ local function client_options(self)
   local wanted = { api_key = self.api_key, base_url = options.base_url,
     snapshots_url = options.snapshots_url, retries = options.retries,
     concurrency = options.concurrency, segments = options.segments }
-  if options.timeout then
-    wanted.timeout, wanted.action_timeout = options.timeout, options.timeout
-    wanted.stall_timeout = options.timeout
+  if options.timeout then -- creating takes what it takes
+    wanted.timeout, wanted.stall_timeout = options.timeout, options.timeout
     wanted.connect_timeout = math.min(options.timeout, 10)
   end
   local ca_file = os.getenv "SSL_CERT_FILE"
