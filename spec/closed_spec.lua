@@ -192,13 +192,13 @@ describe("a client that is closed", function()
 
   it("does not restore a record of another one", function()
     local a, b = helpers.client(s), helpers.client(s)
-    local snapshot = assert(a:snapshot(s.apps[1]))
+    s:make_snapshot { app = s.apps[1] }
+    local info = assert(a:all_app_snapshots(s.apps[1]))[1]
     b:close()
-    assert.error_matches(function() b:restore_snapshot(snapshot) end,
-      "closed")
-    assert(a:restore_snapshot(snapshot))
+    assert.error_matches(function() b:restore_snapshot(info) end, "closed")
+    assert(a:restore_snapshot(info))
     a:close()
     local c <close> = helpers.client(s)
-    assert(c:restore_snapshot(snapshot)) -- its fields are enough
+    assert(c:restore_snapshot(info)) -- its fields are enough
   end)
 end)

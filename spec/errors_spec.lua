@@ -155,7 +155,7 @@ describe("an error of kind", function()
     end)
   end
 
-  it("pending comes from a 202 that says success", function()
+  it("pending comes from a 202", function()
     s:configure { processing_ms = 3600000 }
     local snapshot, err = client:snapshot(s.apps[1])
     assert.is_nil(snapshot)
@@ -165,9 +165,10 @@ describe("an error of kind", function()
   end)
 
   it("pending comes from a restore under way", function()
-    local snapshot = assert(client:snapshot(s.apps[1]))
+    s:make_snapshot { app = s.apps[1] }
+    local info = assert(client:all_app_snapshots(s.apps[1]))[1]
     s:begin_restore({ app = s.apps[1] }, 3600000)
-    local result, err = client:restore_snapshot(snapshot)
+    local result, err = client:restore_snapshot(info)
     assert.is_nil(result)
     check_form(err)
     assert.same({ "pending", "RESTORE_IN_PROGRESS", 409 },

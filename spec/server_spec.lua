@@ -115,12 +115,14 @@ describe("the test server", function()
       assert.equal(1, #listed)
       assert.equal(app, listed[1].name)
       assert.equal(#seen.body, listed[1].size)
-      assert.equal(version_of(made), version_of(listed[1]))
+      assert.equal("none", version_of(made))
+      assert.truthy(listed[1].key:find("versionId=", 1, true))
       assert.truthy(listed[1].modified:find(
         "^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d%d%dZ$"))
     end)
 
     it("lists newest first, per application, database and account", function()
+      s:configure { created_version = true }
       local first, second = create("apps", app), create("apps", app)
       create("apps", s.apps[2])
       local database = create("databases", s.databases[1])
@@ -147,8 +149,7 @@ describe("the test server", function()
 
     it("restores: the folder is as it was", function()
       local dir = s:app_dir(app)
-      local made = create("apps", app)
-      local version = version_of(made)
+      local version = s:make_snapshot({ app = app }).version_id
       local before = read(dir .. "/data/avatar.bin")
       os.remove(dir .. "/data/avatar.bin")
       local file = assert(io.open(dir .. "/new.txt", "w"))
@@ -337,22 +338,24 @@ describe("the test server", function()
     it("creates in the background", function()
       s:configure { processing_ms = 3000 }
       local seen = api("POST", "/apps/" .. app .. "/snapshots")
-      assert.same({ 202, "SNAPSHOT_PROCESSING" }, { code_of(seen) })
+      assert.same({ 202, '{"status":"error","code":"SNAPSHOT_PROCESSING"}' },
+        { seen.status, seen.body })
       assert.equal(0, #list())
       local deadline = socket.gettime() + 30
       repeat until #list() == 1 or socket.gettime() > deadline
       assert.equal(1, #list())
     end)
 
-    it("is busy while a restore settles", function()
+    it("refuses another restore while one settles, and shows it in nothing "
+      .. "else", function()
       s:configure { restore_ms = 60000 }
-      local version = version_of(create("apps", app))
-      local body = restore_body(app, version)
+      local body = restore_body(app,
+        s:make_snapshot({ app = app }).version_id)
       assert.equal(200, restore("apps", app, body).status)
       assert.same({ 409, "RESTORE_IN_PROGRESS" },
         { code_of(restore("apps", app, body)) })
-      assert.is_false(api("GET", "/apps/" .. app .. "/status")
-        .json.response.running)
+      assert.equal("running", api("GET", "/apps/" .. app .. "/status")
+        .json.response.status)
       s:begin_restore({ app = app }, 0)
       assert.equal(200, restore("apps", app, body).status)
     end)

@@ -168,8 +168,9 @@ describe("ca_file", function()
       local dir <close> = helpers.tmpdir()
       local client <close> = client_of { base = s[listener] }
       local snapshot = assert(client:snapshot(s.apps[1]))
-      assert.equal(1, #assert(client:all_app_snapshots(s.apps[1])))
-      assert(client:restore_snapshot(snapshot))
+      local list = assert(client:all_app_snapshots(s.apps[1]))
+      assert.equal(1, #list)
+      assert(client:restore_snapshot(list[1]))
       local zip <close> = assert(snapshot:download(dir.path))
       assert.is_true(zip.bytes > 0)
       for _, one in ipairs(s:requests()) do

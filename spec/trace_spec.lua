@@ -168,8 +168,9 @@ describe("what trace is told", function()
       local client <close> = client_of { trace = trace, base_url = base_url }
       local snapshot = client:snapshot(s.apps[1])
       if snapshot then
-        secrets[#secrets + 1] = snapshot.version_id
-        client:restore_snapshot(snapshot)
+        local info = client:all_app_snapshots(s.apps[1])[1]
+        secrets[#secrets + 1] = info.version_id
+        client:restore_snapshot(info)
         snapshot:download { path = dir.path, filename = i .. ".zip" }
         client:all_app_snapshots(s.apps[2])[1]:download(dir.path)
       end

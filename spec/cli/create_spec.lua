@@ -21,17 +21,23 @@ describe("squaresnap create", function()
     return command.run(s, { "--json", "create", ... })
   end
 
-  it("makes a snapshot and names its version", function()
-    local result = create(app)
-    assert.equal(0, result.code)
-    assert.equal("", result.err)
-    local time, id, version = result.out:match
-      "^(%d+%-%d%d%-%d%d %d%d:%d%d)  (%S+)  (%S+)\n$"
-    assert.is_truthy(time)
-    assert.equal(app, id)
-    local listed = command.run(s, { "--json", "list", app }):json()
-    assert.equal(listed[1].version_id, version)
-  end)
+  it("makes a snapshot and names its version, when the answer has one",
+    function()
+      for _, has_version in ipairs { false, true } do
+        s:reset()
+        s:configure { created_version = has_version }
+        local result = create(app)
+        assert.equal(0, result.code)
+        assert.equal("", result.err)
+        local time, id, version = result.out:match
+          "^(%d+%-%d%d%-%d%d %d%d:%d%d)  (%S+)  (%S+)\n$"
+        assert.is_truthy(time)
+        assert.equal(app, id)
+        assert.equal(1, #s:requests()) -- it looks in no list for one
+        local listed = command.run(s, { "--json", "list", app }):json()
+        assert.equal(has_version and listed[1].version_id or "-", version)
+      end
+    end)
 
   it("gives one JSON object a line, without secrets", function()
     local result = create_json(app, other)
@@ -42,7 +48,7 @@ describe("squaresnap create", function()
       assert.equal("created", lines[i].status)
       assert.equal(id, lines[i].app_id)
       assert.equal("app", lines[i].application_type)
-      assert.is_string(lines[i].version_id)
+      assert.is_nil(lines[i].version_id)
       assert.is_string(lines[i].created_at)
       assert.is_nil(lines[i].url)
       assert.is_nil(lines[i].key)

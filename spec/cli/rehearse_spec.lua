@@ -12,7 +12,7 @@ describe("squaresnap rehearse", function()
   before_each(function()
     s = server.shared()
     app = s.apps[1]
-    version = command.run(s, { "--json", "create", app }):json().version_id
+    version = s:make_snapshot({ app = app }).version_id
   end)
 
   local function rehearse(...)

@@ -75,7 +75,7 @@ add("create", {
     assert(snapshot:to_table().id == snapshot.id)
     return client:database(env.s.databases[1]):snapshot()
   end,
-  check = function(_, _, snapshot) assert(snapshot.version_id) end,
+  check = function(_, _, snapshot) assert(snapshot.created_at) end,
 })
 
 add("list", {

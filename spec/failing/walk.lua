@@ -74,7 +74,8 @@ local function set_up_server()
   s:reset()
   env.large = nil
   local client <close> = env.client()
-  local info = assert(client:snapshot(s.apps[1]))
+  s:make_snapshot { app = s.apps[1] }
+  local info = assert(client:all_app_snapshots(s.apps[1]))[1]
   env.url, env.version = info.url, info.version_id
   env.object = env.url:match("^%w+://[^/]*([^?]*)")
   local dir <close> = helpers.tmpdir()

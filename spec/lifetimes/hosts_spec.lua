@@ -102,8 +102,8 @@ describe("in a C host", function()
         return assert(assert(task:wait())[1]:download(dir))
       end)
       assert(zip:test())
-      local snapshot = assert(client:snapshot(app))
-      assert(client:restore_snapshot(snapshot))
+      assert(client:snapshot(app))
+      assert(client:restore_snapshot(client:all_app_snapshots(app)[1]))
       print(#zip)
     ]]
     local out, err, how, code = lifetimes.run(script,

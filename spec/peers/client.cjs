@@ -1,7 +1,7 @@
 // The platform's own client, over all that it knows and that has to do with
 // snapshots.  What it can do besides (logs, files, deploys, networks) the test
 // server does not play.
-//   node -r ./redirect.cjs client.cjs FOLDER ROUND APP_ID
+//   node -r ./redirect.cjs client.cjs FOLDER ROUND APP_ID OTHER_APP_ID
 // FOLDER has `one.zip`, and gets what is downloaded; PEERS_MODULES is the
 // folder with node_modules; the key comes in SQUARECLOUD_API_KEY.  Writes what
 // the client saw to stdout, as JSON.  ROUND: "granted" or "refused".
@@ -11,7 +11,7 @@ const { readFile, writeFile } = require("node:fs/promises");
 const { createRequire } = require("node:module");
 const { resolve } = require("node:path");
 
-const [folder, round, id] = process.argv.slice(2);
+const [folder, round, id, other] = process.argv.slice(2);
 const load = createRequire(resolve(process.env.PEERS_MODULES, "index.js"));
 const { SquareCloudAPI } = load("@squarecloud/api");
 const { version } = load("./node_modules/@squarecloud/api/package.json");
@@ -81,6 +81,8 @@ async function refused(client) {
     key: () => new SquareCloudAPI("no-key").user.get(),
     missing: () => client.applications.fetch("0".repeat(32)),
     calm: () => mine.snapshots.create(),
+    later: async () =>
+      (await client.applications.fetch(other)).snapshots.create(),
     large: () => mine.commit(zip),
   };
   const seen = {};

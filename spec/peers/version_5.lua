@@ -156,6 +156,8 @@ version_5.refusals = {
     "rate_limited" },
   { { limits = { daily = 1 } }, "database.snapshots.create",
     "RATE_LIMIT_EXCEEDED", "quota" },
+  { { processing_ms = 3600000 }, "application.snapshots.create",
+    "SNAPSHOT_PROCESSING", "pending" },
   { { plan = "free" }, "user.snapshots", "UPGRADE_REQUIRED", "permission" },
   { { upload_limit = 1 }, "applications.create", "PAYLOAD_TOO_LARGE",
     "bad_request" },

@@ -30,6 +30,8 @@
 --   boot ("runs"; "never"; "crashes", after it ran; "fails", without that),
 --     boot_ms (how long what was uploaded, created or started takes to that),
 --   create_ms, restore_ms (how long they take; meanwhile 409), latency_ms,
+--   created_version = true (a created snapshot's address has a versionId, as
+--     in older examples: else it opens whatever is the newest),
 --   listing_cache_ms (0: none), cache_cleared = true (by each new snapshot),
 --   upload_limit (bytes), limit_rate (bytes/s and connection; store, files),
 --   record = false (requests are not kept: for benches),
@@ -413,6 +415,12 @@ function Server:put_file(name, content)
     function(c) return ("%%%02X"):format(c:byte()) end)
 end
 
+local function with_urls(self, entry)
+  local tail = entry.path .. "?" .. entry.key
+  entry.url, entry.http_url = self.https .. tail, self.http .. tail
+  return entry
+end
+
 --- Puts a file among the snapshots of an application or database.
 -- @param spec `app` or `database` (id); `bytes`, or `path` of a file (linked
 -- to: it must stay); and what the listing says: name, size, modified (epoch
@@ -432,16 +440,21 @@ function Server:add_snapshot(spec)
     assert(lfs.link(from, copy.file, true))
   end
   copy.bytes, copy.path = nil, nil
-  local entry = call(self, "add_snapshot", copy)
-  local tail = entry.path .. "?" .. entry.key
-  entry.url, entry.http_url = self.https .. tail, self.http .. tail
-  return entry
+  return with_urls(self, call(self, "add_snapshot", copy))
 end
 
 --- Makes snapshots of the files as they are now: of each { app = id, modified =
--- epoch seconds }, or `database`, in a list.
+-- epoch seconds (now) }, or `database`, in a list. Returns a list of what
+-- add_snapshot returns.
 function Server:make_snapshots(list)
-  call(self, "make_snapshots", { list = list })
+  local made = call(self, "make_snapshots", { list = list }).made
+  for _, entry in ipairs(made) do with_urls(self, entry) end
+  return made
+end
+
+--- Makes one.
+function Server:make_snapshot(one)
+  return self:make_snapshots({ one })[1]
 end
 
 --- Removes all snapshots of { app = id } or { database = id }.

@@ -58,6 +58,12 @@ local function resource_of(given)
   return resource
 end
 
+local function shown(entry)
+  return { path = state.path_of(entry), key = state.key_of(entry),
+    name = entry.name, version_id = entry.version, etag = entry.etag,
+    size = entry.size }
+end
+
 function ops.add_snapshot(given)
   local resource = resource_of(given)
   local version = given.version_id
@@ -69,18 +75,19 @@ function ops.add_snapshot(given)
     version = version or nil, key = given.key, expires = given.expires,
     etag = given.etag, modified_text = given.modified_text,
     modified_ms = modified })
-  return { path = state.path_of(entry), key = state.key_of(entry),
-    name = entry.name, version_id = entry.version, etag = entry.etag,
-    size = entry.size }
+  return shown(entry)
 end
 
 function ops.make_snapshots(given)
   local list = {}
   for i, one in ipairs(given.list) do
-    list[i] = { resource = resource_of(one), modified_ms = one.modified * 1000 }
+    list[i] = { resource = resource_of(one),
+      modified_ms = one.modified and one.modified * 1000 }
   end
   local made, err = state.make_snapshots(list)
   if not made then error(err[3], 0) end
+  for i, entry in ipairs(made) do made[i] = shown(entry) end
+  return { made = made }
 end
 
 function ops.remove_snapshots(given)

@@ -40,9 +40,9 @@ local function create(kind)
     if not entry then return refuse(refused) end
     if entry == true then
       return answers.json(202,
-        '{"status":"success","code":"SNAPSHOT_PROCESSING"}')
+        '{"status":"error","code":"SNAPSHOT_PROCESSING"}')
     end
-    local key = state.key_of(entry)
+    local key = state.created_key(entry)
     return answers.success(json { key = key,
       url = snapshots_base(req) .. state.path_of(entry) .. "?" .. key })
   end

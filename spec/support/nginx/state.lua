@@ -18,6 +18,7 @@ local DEFAULTS = {
   expires_in = 30 * 86400, -- seconds that a download address holds
   processing_ms = nil,    -- creating answers 202; the snapshot comes later
   create_ms = 0,          -- creating takes this long to answer
+  created_version = false, -- what creating answers has a versionId
   boot = "runs",          -- what becomes of an upload
   boot_ms = 0,            -- how long that takes
   restore_ms = 0,         -- a restore takes this long to settle
@@ -207,9 +208,19 @@ function state.random_version()
     "%1-%2-%3-%4-")
 end
 
-function state.key_of(entry)
-  return entry.key or signature.sign(state.path_of(entry), entry.version,
+local function signed(entry, version)
+  return signature.sign(state.path_of(entry), version,
     entry.expires or (ngx.time() + state.config.expires_in))
+end
+
+--- The key of a listed snapshot.
+function state.key_of(entry)
+  return entry.key or signed(entry, entry.version)
+end
+
+--- The key that creating a snapshot gives: it opens what is the newest then.
+function state.created_key(entry)
+  return signed(entry, state.config.created_version and entry.version or nil)
 end
 
 --- The store's path of a snapshot, as it stands in an address.
@@ -269,7 +280,9 @@ function state.create(resource)
   if not allowed then return nil, err end
   local pause = state.config.create_ms
   if pause > 0 then state.sleep(pause / 1000) end
-  if not state.config.processing_ms then return make_snapshot(resource) end
+  if not state.config.processing_ms then
+    return make_snapshot(resource)
+  end
   local generation = state.generation
   ngx.update_time()
   ngx.timer.at(state.config.processing_ms / 1000, function(premature)
@@ -368,7 +381,6 @@ end
 --- What the platform says an application or database is doing.
 function state.status_of(resource)
   local how, boots = state.config.boot, resource.boots_until
-  if state.is_restoring(resource) then return "restoring" end
   if resource.stopped then return "exited" end
   if not boots or how == "runs" and boots <= limits.now_ms() then
     return "running"
