@@ -20,6 +20,7 @@
 #include "task.h"
 
 #define CALL "squarecloud.Call"
+#define WAIT (-1)
 
 const char sq_no_op;
 
@@ -36,7 +37,6 @@ static void release(struct sq_call *call) {
   sq_link_leave(&call->siblings);
   sq_link_leave(&call->joined);
   drop_op(&call->op);
-  drop_op(&call->after);
   sq_state_settle(call->state);
 }
 
@@ -67,25 +67,16 @@ void sq_call_setup(lua_State *L) {
 }
 
 /* The operation goes; what a POST may have changed stays so. */
-static void leave_op(struct sq_call *call) {
-  if (!call->op) return;
-  bool done = call->finishing || call->events & SQ_EVENT_DONE;
-  if (!done) sq_op_cancel(call->op);
-  if (done ? sq_op_failure(call->op)->sent : sq_op_changes(call->op))
-    call->sent = true;
-  drop_op(&call->op);
-}
-
 void sq_call_abandon(struct sq_call *call) {
   call->closed = true;
-  if (call->finishing) { /* a finalizer closes its client: it is reading */
-    sq_link_leave(&call->siblings);
-    return;
-  }
-  if (call->task) sq_call_wake(call, 0);
-  leave_op(call);
-  drop_op(&call->after);
   sq_link_leave(&call->siblings);
+  if (call->finishing)
+    return; /* a finalizer closes its client: it is reading */
+  if (call->task) sq_call_wake(call, 0);
+  if (!call->op) return;
+  bool done = (call->events & SQ_EVENT_DONE) != 0;
+  call->sent = done ? sq_op_failure(call->op)->sent : sq_op_changes(call->op);
+  drop_op(&call->op);
 }
 
 /* ---- driving ---------------------------------------------------------- */
@@ -168,26 +159,22 @@ static int k_drive(lua_State *L, int status, lua_KContext index) {
   return drive(L, (int)index);
 }
 
-/* Does what there is to do; the method's number of results, or SQ_CALL_NEXT
- * when there is nothing but to wait. */
+/* Does what there is to do; the method's number of results, or WAIT when there
+ * is nothing else to do. */
 static int go_on(lua_State *L, struct sq_call *call, int index) {
   sq_call_progress(L, call, index);
   if (call->raises) {
     lua_getiuservalue(L, index, SQ_CALL_PROGRESS);
     return lua_error(L); /* the call's __close cancels */
   }
-  if (call->closed) { /* perhaps while `finish` set another operation */
-    leave_op(call);
+  if (call->closed)
     return sq_call_error(L, call, SQ_CLOSED, "the client was closed");
-  }
-  if (!(call->events & SQ_EVENT_DONE)) return SQ_CALL_NEXT;
+  if (!(call->events & SQ_EVENT_DONE)) return WAIT;
   call->events = 0;
-  int top = lua_gettop(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   call->finishing = true;
   int n = call->finish(L, call, index);
   call->finishing = false;
-  if (n == SQ_CALL_NEXT) lua_settop(L, top); /* it may come many times */
   return n;
 }
 
@@ -195,7 +182,6 @@ static int go_on(lua_State *L, struct sq_call *call, int index) {
  * call, so its operation ends here. */
 static int interrupted(lua_State *L, struct sq_call *call) {
   drop_op(&call->op);
-  drop_op(&call->after);
   return lua_error(L);
 }
 
@@ -204,7 +190,7 @@ static int drive(lua_State *L, int index) {
   struct sq_state *s = call->state;
   for (;;) {
     int n = go_on(L, call, index);
-    if (n != SQ_CALL_NEXT) return n;
+    if (n != WAIT) return n;
     if (sq_task_may_yield(L, s)) return sq_task_yield(L, call, index, k_drive);
     if (sq_engine_is_foreign(s->engine)) /* a progress function forked */
       return luaL_error(L, "not usable after fork: make a new client");
@@ -219,12 +205,10 @@ static int drive(lua_State *L, int index) {
   }
 }
 
-int sq_call_next(lua_State *L, struct sq_call *call, struct sq_op *op,
-                 sq_finish finish) {
+/* WAIT, or nil and an error when the operation cannot begin. */
+static int begin(lua_State *L, struct sq_call *call, struct sq_op *op) {
   struct sq_failure f;
-  leave_op(call);
-  call->finish = finish;
-  if (op == SQ_NO_OP) return SQ_CALL_NEXT;
+  if (op == SQ_NO_OP) return WAIT;
   if (!op) {
     sq_failure_set(&f, SQ_NETWORK, "out of memory");
     return sq_error_return(L, &f, call->operation);
@@ -233,7 +217,7 @@ int sq_call_next(lua_State *L, struct sq_call *call, struct sq_op *op,
   sq_op_set_user(op, call);
   if (!sq_op_submit(call->state->engine, op, &f))
     return sq_error_return(L, &f, call->operation);
-  return SQ_CALL_NEXT;
+  return WAIT;
 }
 
 int sq_call_run(lua_State *L, int index, struct sq_op *op, sq_finish finish) {
@@ -244,8 +228,9 @@ int sq_call_run(lua_State *L, int index, struct sq_op *op, sq_finish finish) {
     if (op && op != SQ_NO_OP) sq_op_release(op);
     return sq_task_yield(L, call, index, k_drive);
   }
-  int n = sq_call_next(L, call, op, finish);
-  return n == SQ_CALL_NEXT ? drive(L, index) : n;
+  call->finish = finish;
+  int n = begin(L, call, op);
+  return n == WAIT ? drive(L, index) : n;
 }
 
 /* ---- failing ---------------------------------------------------------- */

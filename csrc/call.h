@@ -6,8 +6,7 @@
  * (and so cancelled, when it goes on).  It owns the caller's reference of its
  * operation.  User values: 1 the object that the call keeps alive (a client,
  * a ZipFile), 2 the progress function or nil, 3 whatever `finish` needs,
- * 4 a result that is kept while something else is waited for, 5 the task that
- * waits.
+ * 4 the task that waits.
  */
 #ifndef SQ_CALL_H
 #define SQ_CALL_H
@@ -23,15 +22,12 @@ SQ_HIDDEN_BEGIN
 struct sq_call;
 
 /* Called when the operation is done, with the call at `index`: pushes the
- * method's results and gives their number, or sets the next operation by
- * sq_call_next and gives SQ_CALL_NEXT. */
+ * method's results and gives their number. */
 typedef int (*sq_finish)(lua_State *L, struct sq_call *call, int index);
 enum {
-  SQ_CALL_NEXT = -1,
   SQ_CALL_KEEPS = 1,
   SQ_CALL_PROGRESS,
   SQ_CALL_CONTEXT,
-  SQ_CALL_RESULT,
   SQ_CALL_TASK,
   SQ_CALL_VALUES = SQ_CALL_TASK
 };
@@ -50,17 +46,10 @@ struct sq_call {
   bool finishing; /* `finish` reads the operation */
   bool steps;     /* while it blocks, tasks are resumed */
   bool raises;    /* its progress function raised: in place of the function */
-  bool sent;      /* a POST before its operation may have been carried out */
+  bool sent;      /* its operation, which is gone, may have been carried out */
   struct sq_progress progress;
   char operation[160]; /* "restore_snapshot a1", fit to be shown */
-
-  /* for `finish` */
-  const void *endpoint;
-  bool database;
-  struct sq_op *after; /* the operation to run behind this one */
-  int64_t deadline;    /* of `wait`, monotonic; 0: nothing is waited out */
-  int64_t interval;    /* between two looks */
-  int64_t since;       /* when it was asked, epoch seconds */
+  bool database;       /* for `finish` */
 };
 
 void sq_call_setup(lua_State *L);
@@ -78,10 +67,6 @@ extern const char sq_no_op;
 /* Runs `op` (null: no memory) and gives the results of `finish`.  To be
  * returned by the method at once: return sq_call_run(...). */
 int sq_call_run(lua_State *L, int index, struct sq_op *op, sq_finish finish);
-
-/* From `finish`: goes on with another operation. */
-int sq_call_next(lua_State *L, struct sq_call *call, struct sq_op *op,
-                 sq_finish finish);
 
 /* nil and the error of the call's operation. */
 int sq_call_failed(lua_State *L, struct sq_call *call);

@@ -17,6 +17,8 @@
 #include "loop.h"
 #include "object.h"
 #include "rehearsal.h"
+#include "scripts.h"
+#include "seen.h"
 #include "task.h"
 
 #define YEAR_SECONDS (365.0 * 86400)
@@ -77,16 +79,15 @@ static void push_address(const struct sq_options *o, const char *name,
   lua_pushlstring(o->L, url, n);
 }
 
-/* The account's id is what the key begins with, up to its first '-'. */
-static void push_account(const struct sq_options *o, const char *key) {
-  const char *account = sq_options_id(o, "account_id", false);
+/* Adds to the table on the top the account's id as it is given, and the one
+ * that the key begins with, up to its first '-'. */
+static void set_accounts(const struct sq_options *o, const char *key) {
   const char *dash = strchr(key, '-');
-  if (account)
-    lua_pushstring(o->L, account);
-  else if (dash && dash > key)
-    lua_pushlstring(o->L, key, (size_t)(dash - key));
-  else
-    lua_pushnil(o->L);
+  lua_pushstring(o->L, sq_options_id(o, "account_id", false));
+  lua_setfield(o->L, -2, "account_id");
+  if (!dash || dash == key) return;
+  lua_pushlstring(o->L, key, (size_t)(dash - key));
+  lua_setfield(o->L, -2, "key_account");
 }
 
 /* Proxy variables are read here, once: libcurl would read them on a thread,
@@ -158,7 +159,7 @@ static struct sq_profile_options read_profile(const struct sq_options *o) {
 /* ---- making ----------------------------------------------------------- */
 
 static struct sq_client *push_closed(lua_State *L) {
-  struct sq_client *c = lua_newuserdatauv(L, sizeof *c, 4);
+  struct sq_client *c = lua_newuserdatauv(L, sizeof *c, SQ_CLIENT_VALUES);
   memset(c, 0, sizeof *c);
   sq_list_init(&c->calls);
   sq_list_init(&c->tasks);
@@ -176,13 +177,12 @@ int sq_client_new(lua_State *L) {
   c->action_timeout =
       sq_options_number(&o, "action_timeout", 300, 0.001, YEAR_SECONDS);
   c->segments = (int)sq_options_integer(&o, "segments", 1, 1, 16);
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
   push_address(&o, "base_url", "https://api.squarecloud.app/v2");
   lua_setfield(L, -2, "base_url");
   push_address(&o, "snapshots_url", "https://snapshots.squarecloud.app");
   lua_setfield(L, -2, "snapshots_url");
-  push_account(&o, p.api_key);
-  lua_setfield(L, -2, "account_id");
+  set_accounts(&o, p.api_key);
   lua_setiuservalue(L, CLIENT, SQ_CLIENT_ADDRESSES);
   struct sq_state *state = sq_state_push(L);
   lua_setiuservalue(L, CLIENT, SQ_CLIENT_ENGINE);
@@ -217,13 +217,6 @@ const char *sq_client_push_address(lua_State *L, int index, const char *name) {
   return lua_tostring(L, -1);
 }
 
-void sq_client_set_account(lua_State *L, int index, const char *account) {
-  lua_getiuservalue(L, index, SQ_CLIENT_ADDRESSES);
-  lua_pushstring(L, account);
-  lua_setfield(L, -2, "account_id");
-  lua_pop(L, 1);
-}
-
 bool sq_client_push_trace(lua_State *L, int index) {
   if (lua_getiuservalue(L, index, SQ_CLIENT_TRACE) == LUA_TFUNCTION)
     return true;
@@ -237,6 +230,35 @@ void sq_client_trace_off(lua_State *L, int index) {
   index = lua_absindex(L, index);
   lua_pushnil(L);
   lua_setiuservalue(L, index, SQ_CLIENT_TRACE);
+}
+
+/* ---- for scripts ------------------------------------------------------ */
+
+/* core.addresses(client): its table. */
+static int push_addresses(lua_State *L) {
+  sq_client_check(L, 1);
+  lua_getiuservalue(L, 1, SQ_CLIENT_ADDRESSES);
+  return 1;
+}
+
+/* core.may_yield(client): a task may wait for another here. */
+static int may_yield(lua_State *L) {
+  lua_pushboolean(L, sq_task_may_yield(L, sq_client_check(L, 1)->state));
+  return 1;
+}
+
+/* core.tell(client, operation, detail): to the trace function. */
+static int tell(lua_State *L) {
+  struct sq_client *c = sq_client_check(L, 1);
+  struct sq_trace t = {
+      .event = "account", .attempt = 1, .bytes = -1, .seconds = -1};
+  size_t n;
+  const char *text = luaL_checklstring(L, 2, &n);
+  sq_show(t.operation, sizeof t.operation, text, n);
+  text = luaL_checklstring(L, 3, &n);
+  sq_show(t.detail, sizeof t.detail, text, n);
+  sq_state_tell(L, c->state, 1, &t);
+  return 0;
 }
 
 /* ---- closing ---------------------------------------------------------- */
@@ -283,6 +305,11 @@ void sq_client_setup(lua_State *L) {
                                          {"__gc", mm_gc},
                                          {"__tostring", mm_tostring},
                                          {NULL, NULL}};
+  static const luaL_Reg parts[] = {{"addresses", push_addresses},
+                                   {"may_yield", may_yield},
+                                   {"tell", tell},
+                                   {"was_seen", sq_seen_before},
+                                   {NULL, NULL}};
   sq_class_setup(L, SQ_CLIENT, methods, metamethods);
   luaL_getmetatable(L, SQ_CLIENT);
   lua_getfield(L, -1, "__index");
@@ -290,4 +317,8 @@ void sq_client_setup(lua_State *L) {
   sq_loop_add(L);
   sq_rehearsal_add(L);
   lua_pop(L, 2);
+  sq_scripts_push_core(L);
+  luaL_setfuncs(L, parts, 0);
+  sq_endpoints_add(L, false);
+  lua_pop(L, 1);
 }

@@ -3,8 +3,9 @@
  *
  * A client owns a profile (the engine's copy of its settings).  User values:
  * 1 the state's engine, 2 the trace function or nil, 3 a table of its
- * addresses: base_url, snapshots_url, account_id (nil until known), 4 the set
- * of its running tasks.
+ * addresses: base_url, snapshots_url, account_id (when it was given),
+ * key_account (when the key begins with it), and what owners.lua knows, 4 the
+ * set of its running tasks, 5 the snapshots it has seen (seen.h).
  */
 #ifndef SQ_CLIENT_H
 #define SQ_CLIENT_H
@@ -22,7 +23,9 @@ enum {
   SQ_CLIENT_ENGINE = 1,
   SQ_CLIENT_TRACE,
   SQ_CLIENT_ADDRESSES,
-  SQ_CLIENT_TASKS
+  SQ_CLIENT_TASKS,
+  SQ_CLIENT_SEEN,
+  SQ_CLIENT_VALUES = SQ_CLIENT_SEEN
 };
 
 struct sq_client {
@@ -44,7 +47,6 @@ bool sq_client_is_closed(lua_State *L, int index);
 
 /* Pushes client.addresses[name]: a string, or nil. */
 const char *sq_client_push_address(lua_State *L, int index, const char *name);
-void sq_client_set_account(lua_State *L, int index, const char *account);
 
 /* Pushes the trace function and gives true, when there is one. */
 bool sq_client_push_trace(lua_State *L, int index);

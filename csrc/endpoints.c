@@ -14,12 +14,12 @@
 #include "object.h"
 #include "options.h"
 #include "response.h"
+#include "scripts.h"
 #include "snapshot.h"
 #include "snapshot_info.h"
-#include "waiting.h"
 #include "zip_file.h"
 
-enum { BODY_MAX = 3, KNOWN_MAX = 6 };
+enum { BODY_MAX = 3, KNOWN_MAX = 7 }; /* a null at the end of each */
 
 struct endpoint {
   const char *name;
@@ -31,7 +31,7 @@ struct endpoint {
     const char *option, *wire;
   } body[BODY_MAX];      /* required ids, sent as JSON */
   bool scopes;           /* takes `scope`, sent as a query */
-  bool lists;            /* gives addresses, which need the account's id */
+  bool lists;            /* gives addresses, which need their account's id */
   bool uploads;          /* sends `zip`, a ZipFile, as a form's file */
   bool internal;         /* no method of the Client */
   enum sq_action action; /* to the platform's limits */
@@ -43,14 +43,21 @@ static const struct endpoint endpoints[] = {
      .method = "POST",
      .path = {"/apps/%s/snapshots", "/databases/%s/snapshots"},
      .main = "app_id",
-     .known = {"app_id", "application_type", "wait"},
+     .known = {"app_id", "application_type", "wait", "progress"},
      .action = SQ_CREATES,
-     .finish = sq_create_finish},
+     .finish = sq_snapshot_finish},
+    {.name = "snapshot",
+     .method = "POST",
+     .path = {"/apps/%s/snapshots", "/databases/%s/snapshots"},
+     .known = {"app_id", "application_type"},
+     .internal = true,
+     .action = SQ_CREATES,
+     .finish = sq_snapshot_asked_finish},
     {.name = "all_app_snapshots",
      .method = "GET",
      .path = {"/apps/%s/snapshots", "/databases/%s/snapshots"},
      .main = "app_id",
-     .known = {"app_id", "application_type"},
+     .known = {"app_id", "application_type", "account_id"},
      .lists = true,
      .finish = sq_snapshot_infos_finish},
     {.name = "all_snapshots",
@@ -58,7 +65,7 @@ static const struct endpoint endpoints[] = {
      .path = {"/users/snapshots?scope=applications",
               "/users/snapshots?scope=databases"},
      .main = "scope",
-     .known = {"scope"},
+     .known = {"scope", "account_id"},
      .scopes = true,
      .lists = true,
      .finish = sq_snapshot_infos_finish},
@@ -66,13 +73,18 @@ static const struct endpoint endpoints[] = {
      .method = "POST",
      .path = {"/apps/%s/snapshots/restore", "/databases/%s/snapshots/restore"},
      .known = {"app_id", "application_type", "snapshot_id", "version_id",
-               "wait"},
+               "wait", "progress"},
      .body = {{"snapshot_id", "snapshotId"}, {"version_id", "versionId"}},
      .action = SQ_RESTORES,
-     .finish = sq_restore_finish},
+     .finish = sq_response_finish},
     {.name = "account",
      .method = "GET",
      .path = {"/users/me", "/users/me"},
+     .known = {NULL},
+     .finish = sq_response_finish},
+    {.name = "workspaces",
+     .method = "GET",
+     .path = {"/workspaces", "/workspaces"},
      .known = {NULL},
      .finish = sq_response_finish},
     {.name = "upload_app",
@@ -82,11 +94,10 @@ static const struct endpoint endpoints[] = {
      .uploads = true,
      .internal = true,
      .finish = sq_response_finish},
-    {.name = "app_status",
+    {.name = "status",
      .method = "GET",
-     .path = {"/apps/%s/status"},
-     .main = "app_id",
-     .known = {"app_id", "within"},
+     .path = {"/apps/%s/status", "/databases/%s/status"},
+     .known = {"app_id", "application_type", "within"},
      .internal = true,
      .finish = sq_response_finish},
     {.name = "delete_app",
@@ -151,51 +162,31 @@ static struct sq_op *new_request(struct sq_client *c,
   return sq_request_new(c->profile, &r);
 }
 
-static struct sq_op *new_get(struct sq_client *c, const struct sq_call *call,
-                             const char *url) {
-  struct sq_request_options r = {.method = "GET", .url = url};
-  return new_request(c, call, r);
+double sq_endpoint_wait(const struct sq_options *o) {
+  double seconds = sq_options_number(o, "wait", 0, 0, 1e9);
+  lua_pushnumber(o->L, seconds);
+  lua_setfield(o->L, o->index, "wait");
+  sq_options_function(o, "progress");
+  lua_setfield(o->L, o->index, "progress");
+  return seconds;
 }
 
-/* The answer to "who am I", asked because a list needs the account's id. */
-static int finish_account(lua_State *L, struct sq_call *call, int index) {
-  const struct endpoint *e = call->endpoint;
-  int n = sq_answer_push(L, call);
-  if (n > 0) return n;
-  const char *id = NULL;
-  if (lua_getfield(L, -1, "response") == LUA_TTABLE &&
-      lua_getfield(L, -1, "user") == LUA_TTABLE &&
-      lua_getfield(L, -1, "id") == LUA_TSTRING)
-    id = lua_tostring(L, -1);
-  if (!id || sq_id_problem(id, strlen(id)))
-    return sq_call_error(L, call, SQ_PROTOCOL,
-                         "the answer about the account has no user id");
-  lua_getiuservalue(L, index, SQ_CALL_KEEPS);
-  sq_client_set_account(L, -1, id);
-  struct sq_op *after = call->after;
-  call->after = NULL;
-  return sq_call_next(L, call, after, e->finish);
+/* Whether a listing's addresses can be made: with the account's id from the
+ * options, or the client's. */
+static bool has_account(const struct sq_options *o) {
+  if (!sq_options_id(o, "account_id", false)) {
+    sq_client_push_address(o->L, 1, "account_id");
+    lua_setfield(o->L, o->index, "account_id");
+  }
+  return sq_options_id(o, "account_id", false) != NULL;
 }
 
-static int run(lua_State *L, struct sq_client *c, struct sq_call *call,
-               const struct sq_request_options *r, double within) {
-  const struct endpoint *e = call->endpoint;
-  int index = lua_gettop(L);
-  bool lists = e->lists || (call->deadline && e->finish == sq_create_finish);
-  bool unknown = lists && !sq_client_push_address(L, 1, "account_id");
-  const char *me = unknown ? push_url(L, "/users/me", "") : NULL;
-  sq_client_check(L, 1); /* a finalizer may have closed it meanwhile */
-  sq_list_append(&c->calls, &call->siblings);
-  struct sq_op *op = new_request(c, call, *r);
-  if (op) sq_op_set_within(op, within);
-  if (!unknown || !op) return sq_call_run(L, index, op, e->finish);
-  call->after = op;
-  return sq_call_run(L, index, new_get(c, call, me), finish_account);
-}
-
-static double read_seconds(const struct endpoint *e, const struct sq_options *o,
-                           const char *name) {
-  return takes(e, name) ? sq_options_number(o, name, 0, 0, 1e9) : 0;
+/* Null, or the module that the call is left to. */
+static const char *script_of(const struct endpoint *e,
+                             const struct sq_options *o) {
+  if (takes(e, "wait") && sq_endpoint_wait(o) > 0) return "waiting";
+  if (e->lists && !has_account(o)) return "owners";
+  return NULL;
 }
 
 /* Pushes the progress function of an upload, or nil; sets its file. */
@@ -217,7 +208,13 @@ static int call_endpoint(lua_State *L, const struct endpoint *e) {
   static const char *const scopes[] = {"applications", "databases", NULL};
   struct sq_client *c = sq_client_check(L, 1);
   /* a record or handle alone stands for the snapshot that it is */
-  if (e->body[0].option) sq_snapshot_to_options(L, 2);
+  bool restores = e->body[0].option != NULL;
+  if (restores && sq_snapshot_lacks_version(L, 2)) {
+    if (lua_gettop(L) > 2)
+      return luaL_error(L, "%s: takes one options table", e->name);
+    return sq_script_call(L, "waiting", "restore_created");
+  }
+  if (restores) sq_snapshot_to_options(L, 2);
   struct sq_options o = sq_options_take(
       L, 2, e->name, e->main, e->scopes || !takes(e, "app_id"), e->known);
   int database = e->scopes
@@ -227,42 +224,29 @@ static int call_endpoint(lua_State *L, const struct endpoint *e) {
   struct sq_request_options r = {
       .method = e->method, .action = e->action, .app = id};
   r.body = push_body(e, &o, &r.body_size);
+  const char *script = script_of(e, &o);
+  if (script) {
+    lua_settop(L, 2);
+    return sq_script_call(L, script, e->name);
+  }
   r.url = push_url(L, e->path[database], id);
-  double within = read_seconds(e, &o, "within");
+  double within =
+      takes(e, "within") ? sq_options_number(&o, "within", 0, 0, 1e9) : 0;
   read_upload(e, &o, &r);
   int progress = lua_gettop(L);
   struct sq_call *call =
       sq_call_push(L, c->state, e->name, e->scopes ? scopes[database] : id, 1);
   int index = lua_gettop(L);
-  call->endpoint = e;
   call->database = database == 1;
-  sq_wait_set(call, read_seconds(e, &o, "wait"));
   lua_pushvalue(L, 2);
   lua_setiuservalue(L, index, SQ_CALL_CONTEXT);
   lua_pushvalue(L, progress);
   lua_setiuservalue(L, index, SQ_CALL_PROGRESS);
-  return run(L, c, call, &r, within);
-}
-
-int sq_endpoint_ask(lua_State *L, struct sq_call *call, const char *path,
-                    sq_finish finish) {
-  lua_getfield(L, 2, "app_id");
-  const char *url = push_url(L, path, lua_tostring(L, -1));
-  struct sq_client *c = sq_client_check(L, 1);
-  return sq_call_next(L, call, new_get(c, call, url), finish);
-}
-
-int sq_endpoint_repeat(lua_State *L, struct sq_call *call) {
-  const struct endpoint *e = call->endpoint;
-  struct sq_options o = {L, 2, e->name};
-  struct sq_request_options r = {.method = e->method, .action = e->action};
-  lua_getfield(L, 2, "app_id");
-  r.app = lua_tostring(L, -1);
-  r.url = push_url(L, e->path[call->database], r.app);
-  r.body = push_body(e, &o, &r.body_size);
-  struct sq_client *c = sq_client_check(L, 1);
-  call->sent = false; /* the first was refused, or this would not be called */
-  return sq_call_next(L, call, new_request(c, call, r), e->finish);
+  sq_client_check(L, 1); /* a finalizer may have closed it meanwhile */
+  sq_list_append(&c->calls, &call->siblings);
+  struct sq_op *op = new_request(c, call, r);
+  if (op) sq_op_set_within(op, within);
+  return sq_call_run(L, index, op, e->finish);
 }
 
 static int m_endpoint(lua_State *L) {
@@ -280,7 +264,7 @@ void sq_endpoints_add(lua_State *L, bool methods) {
 
 int sq_endpoint_call(lua_State *L, const char *name) {
   for (size_t i = 0; i < SQ_COUNT(endpoints); i++)
-    if (strcmp(endpoints[i].name, name) == 0)
+    if (!endpoints[i].internal && strcmp(endpoints[i].name, name) == 0)
       return call_endpoint(L, &endpoints[i]);
   return luaL_error(L, "no endpoint '%s'", name);
 }

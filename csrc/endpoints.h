@@ -3,7 +3,8 @@
  *
  * An endpoint is one entry of the table in endpoints.c: its method's name,
  * what it sends where, which options it takes, and what makes its result.
- * Some are parts of a larger job (a rehearsal) and no methods.
+ * Some are parts of a larger job (a rehearsal) and no methods.  What waits for
+ * more than an answer, or has to ask something first, is left to a script.
  */
 #ifndef SQ_ENDPOINTS_H
 #define SQ_ENDPOINTS_H
@@ -13,6 +14,7 @@
 #include <lua.h>
 
 #include "call.h"
+#include "options.h"
 
 SQ_HIDDEN_BEGIN
 
@@ -25,12 +27,9 @@ void sq_endpoints_add(lua_State *L, bool methods);
  * 2, for objects that know their client and their ids. */
 int sq_endpoint_call(lua_State *L, const char *name);
 
-/* A GET of `path` (with %s for the call's app_id) for a call of the client at
- * 1 whose options are at 2: the next thing to ask while waiting. */
-int sq_endpoint_ask(lua_State *L, struct sq_call *call, const char *path,
-                    sq_finish finish);
-/* The call's own request once more. */
-int sq_endpoint_repeat(lua_State *L, struct sq_call *call);
+/* Reads the options of all that can be waited for, for a script: `wait`, whose
+ * seconds it gives and puts there where they are missing, and `progress`. */
+double sq_endpoint_wait(const struct sq_options *o);
 
 /* Decodes the answer of a done call and pushes its envelope; gives 0.  What
  * is not the envelope that the API promises: pushes nil, error; gives 2. */

@@ -51,6 +51,7 @@ static int call(lua_State *L, const char *method, const char *function,
   sq_client_check(L, -1); /* "closed" comes before what else is wrong */
   lua_pop(L, 1);
   struct sq_options o = sq_options_take(L, 2, function, NULL, true, known);
+  sq_options_id(&o, "account_id", false); /* called otherwise down there */
   lua_newtable(L); /* the caller's table stays as it is */
   for (int i = 0; known[i]; i++) {
     lua_getfield(L, o.index, known[i]);
@@ -67,18 +68,18 @@ static int call(lua_State *L, const char *method, const char *function,
 }
 
 static int m_snapshot(lua_State *L) {
-  static const char *const known[] = {"wait", NULL};
+  static const char *const known[] = {"wait", "progress", NULL};
   return call(L, "snapshot", "snapshot", known);
 }
 
 static int m_all_snapshots(lua_State *L) {
-  static const char *const known[] = {NULL};
+  static const char *const known[] = {"account_id", NULL};
   return call(L, "all_app_snapshots", "all_snapshots", known);
 }
 
 static int m_restore_snapshot(lua_State *L) {
   static const char *const known[] = {"snapshot_id", "version_id", "wait",
-                                      NULL};
+                                      "progress", NULL};
   return call(L, "restore_snapshot", "restore_snapshot", known);
 }
 

@@ -19,6 +19,7 @@
 #include "json.h"
 #include "posix.h"
 #include "response.h"
+#include "scripts.h"
 #include "snapshot.h"
 #include "snapshot_info.h"
 #include "state.h"
@@ -55,6 +56,7 @@ int luaopen_squarecloud_core(lua_State *L) {
   sq_error_setup(L);
   sq_state_setup(L);
   sq_call_setup(L);
+  sq_scripts_setup(L);
   sq_client_setup(L);
   sq_snapshot_setup(L);
   sq_snapshot_info_setup(L);

@@ -1,10 +1,6 @@
 /*
  * rehearsal.c - the way into a rehearsal: who may begin one, and with what.
- *
- * The steps and their order are lua/squarecloud/rehearsal.lua's, which
- * "squarecloud" loads (a host may take require away) and each call hands the
- * few functions that nobody else has (to upload, to ask for a status, to
- * delete): the method's upvalue owns them.
+ * The steps and their order are lua/squarecloud/rehearsal.lua's.
  * Owns the folder that a rehearsal downloads to.
  */
 #include "rehearsal.h"
@@ -20,10 +16,10 @@
 #include "base/clock.h"
 #include "client.h"
 #include "download.h"
-#include "endpoints.h"
 #include "error.h"
 #include "object.h"
 #include "options.h"
+#include "scripts.h"
 
 #define METHOD "rehearse_restore"
 #define FOLDER "squarecloud.Folder"
@@ -166,36 +162,13 @@ static void read_options(lua_State *L, int index) {
   lua_pop(L, 1);
 }
 
-static void push_steps(lua_State *L) {
-  static const char name[] = "squarecloud.rehearsal";
-  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-  if (lua_getfield(L, -1, name) != LUA_TFUNCTION) {
-    lua_pop(L, 1);
-    lua_getglobal(L, "require");
-    lua_pushstring(L, name);
-    lua_call(L, 1, 1);
-  }
-  lua_remove(L, -2);
-}
-
-static int k_rehearse(lua_State *L, int status, lua_KContext base) {
-  (void)status;
-  return lua_gettop(L) - (int)base;
-}
-
 /* client:rehearse_restore(snapshot, options) */
 static int m_rehearse(lua_State *L) {
   enum { CLIENT = 1, SNAPSHOT, OPTIONS };
   sq_client_check(L, CLIENT);
   check_snapshot(L, SNAPSHOT);
   read_options(L, OPTIONS);
-  push_steps(L);
-  lua_pushvalue(L, CLIENT);
-  lua_pushvalue(L, SNAPSHOT);
-  lua_pushvalue(L, OPTIONS);
-  lua_pushvalue(L, lua_upvalueindex(1));
-  lua_callk(L, 4, LUA_MULTRET, OPTIONS, k_rehearse);
-  return k_rehearse(L, LUA_OK, OPTIONS);
+  return sq_script_call(L, "rehearsal", METHOD);
 }
 
 void sq_rehearsal_add(lua_State *L) {
@@ -211,11 +184,11 @@ void sq_rehearsal_add(lua_State *L) {
   lua_pushcfunction(L, clear_folder);
   lua_setfield(L, -2, "__gc");
   lua_pop(L, 1);
-  lua_newtable(L);
+  sq_scripts_push_core(L);
   luaL_setfuncs(L, parts, 0);
   luaL_getmetatable(L, SQ_ERROR);
   lua_setfield(L, -2, "Error");
-  sq_endpoints_add(L, false);
-  lua_pushcclosure(L, m_rehearse, 1);
+  lua_pop(L, 1);
+  lua_pushcfunction(L, m_rehearse);
   lua_setfield(L, -2, METHOD);
 }

@@ -12,6 +12,8 @@
 #include "download.h"
 #include "endpoints.h"
 #include "object.h"
+#include "options.h"
+#include "scripts.h"
 #include "snapshot_info.h"
 
 static const char *const fields[] = {
@@ -48,6 +50,20 @@ void sq_snapshot_push_version(lua_State *L, const char *key, size_t n) {
   lua_pushnil(L);
 }
 
+static void set_number(lua_State *L, const char *name, lua_Number value) {
+  lua_pushnumber(L, value);
+  lua_setfield(L, -2, name);
+}
+
+/* When it was asked for, which no script sees: `begun` by sq_now, and `since`,
+ * its time at the platform.  The answer's date is that of its end. */
+static void set_origin(lua_State *L, struct sq_call *call, int64_t date) {
+  int64_t begun, ended;
+  sq_request_times(call->op, &begun, &ended);
+  set_number(L, "begun", (lua_Number)begun / 1e9);
+  set_number(L, "since", (lua_Number)date - (lua_Number)(ended - begun) / 1e9);
+}
+
 /* Stack: ..., fields. */
 static void fill(lua_State *L, struct sq_call *call, const char *url,
                  const char *key) {
@@ -63,31 +79,8 @@ static void fill(lua_State *L, struct sq_call *call, const char *url,
   if (date >= 0) {
     sq_time_format_iso(text, date, -1);
     set_text(L, "created_at", text);
+    set_origin(L, call, date);
   }
-}
-
-/* Stack: ..., Snapshot, fields.  Adds whose it is, and ties them together. */
-static void complete(lua_State *L, int index) {
-  lua_getiuservalue(L, index, SQ_CALL_CONTEXT);
-  lua_getfield(L, -1, "app_id");
-  lua_setfield(L, -3, "app_id");
-  lua_pop(L, 1);
-  lua_setiuservalue(L, -2, 1);
-  lua_getiuservalue(L, index, SQ_CALL_KEEPS);
-  lua_setiuservalue(L, -2, 2);
-}
-
-void sq_snapshot_from_info(lua_State *L, int index, int info) {
-  static const char *const same[] = {
-      "url", "key", "id", "application_type", "version_id", "created_at", NULL};
-  lua_newuserdatauv(L, 0, 2);
-  luaL_setmetatable(L, SQ_SNAPSHOT);
-  lua_createtable(L, 0, 7);
-  for (int i = 0; same[i]; i++) {
-    lua_getfield(L, info, same[i]);
-    lua_setfield(L, -2, same[i]);
-  }
-  complete(L, index);
 }
 
 /* Pushes response[name] and gives its text, or null when it is none or has
@@ -116,10 +109,78 @@ int sq_snapshot_finish(lua_State *L, struct sq_call *call, int index) {
                          "the answer lacks the snapshot's url or key");
   lua_newuserdatauv(L, 0, 2);
   luaL_setmetatable(L, SQ_SNAPSHOT);
-  lua_createtable(L, 0, 7);
+  lua_createtable(L, 0, 9);
   fill(L, call, url, key);
-  complete(L, index);
+  lua_getiuservalue(L, index, SQ_CALL_CONTEXT);
+  lua_getfield(L, -1, "app_id");
+  lua_setfield(L, -3, "app_id");
+  lua_pop(L, 1);
+  lua_setiuservalue(L, -2, 1);
+  lua_getiuservalue(L, index, SQ_CALL_KEEPS);
+  lua_setiuservalue(L, -2, 2);
   return 1;
+}
+
+/* What is made in the background is not there yet when the answer comes. */
+int sq_snapshot_asked_finish(lua_State *L, struct sq_call *call, int index) {
+  int64_t begun, ended, date = sq_request_head(call->op)->date;
+  int n = sq_snapshot_finish(L, call, index);
+  sq_request_times(call->op, &begun, &ended);
+  if (date >= 0)
+    lua_pushinteger(L, (lua_Integer)date);
+  else
+    lua_pushnil(L);
+  lua_pushnumber(L, (lua_Number)begun / 1e9);
+  return n + 2;
+}
+
+/* core.new_snapshot(info, app_id, since, begun): the Snapshot that is the same,
+ * with its origin. */
+static int new_from_info(lua_State *L) {
+  static const char *const same[] = {
+      "url", "key", "id", "application_type", "version_id", "created_at", NULL};
+  enum { INFO = 1, APP_ID, SINCE, BEGUN };
+  luaL_checkudata(L, INFO, SQ_SNAPSHOT_INFO);
+  lua_settop(L, BEGUN);
+  lua_newuserdatauv(L, 0, 2);
+  luaL_setmetatable(L, SQ_SNAPSHOT);
+  lua_createtable(L, 0, 9);
+  for (int i = 0; same[i]; i++) {
+    lua_getfield(L, INFO, same[i]);
+    lua_setfield(L, -2, same[i]);
+  }
+  lua_pushvalue(L, APP_ID);
+  lua_setfield(L, -2, "app_id");
+  lua_pushvalue(L, SINCE);
+  lua_setfield(L, -2, "since");
+  lua_pushvalue(L, BEGUN);
+  lua_setfield(L, -2, "begun");
+  lua_setiuservalue(L, -2, 1);
+  sq_snapshot_info_push_client(L, INFO);
+  lua_setiuservalue(L, -2, 2);
+  return 1;
+}
+
+/* core.origin(snapshot): its `since` and `begun`; nil when not known. */
+static int push_origin(lua_State *L) {
+  luaL_checkudata(L, 1, SQ_SNAPSHOT);
+  sq_record_get_plain(L, 1, "since");
+  sq_record_get_plain(L, 1, "begun");
+  return 2;
+}
+
+/* snapshot:resolve([options]) */
+static int m_resolve(lua_State *L) {
+  static const char *const known[] = {"wait", "progress", NULL};
+  enum { CLIENT = 1, SNAPSHOT, OPTIONS };
+  luaL_checkudata(L, 1, SQ_SNAPSHOT);
+  lua_getiuservalue(L, 1, 2);
+  lua_insert(L, CLIENT);
+  sq_client_check(L, CLIENT); /* "closed" comes before what else is wrong */
+  struct sq_options o =
+      sq_options_take(L, OPTIONS, "resolve", NULL, true, known);
+  sq_endpoint_wait(&o);
+  return sq_script_call(L, "waiting", "resolve");
 }
 
 static int mm_tostring(lua_State *L) {
@@ -138,17 +199,29 @@ static int mm_tostring(lua_State *L) {
   return 1;
 }
 
-static int mm_eq(lua_State *L) {
-  if (!luaL_testudata(L, 1, SQ_SNAPSHOT) || !luaL_testudata(L, 2, SQ_SNAPSHOT))
-    return lua_pushboolean(L, 0), 1;
+static bool is_snapshot(lua_State *L, int index) {
+  return luaL_testudata(L, index, SQ_SNAPSHOT) ||
+         luaL_testudata(L, index, SQ_SNAPSHOT_INFO);
+}
+
+int sq_snapshot_eq(lua_State *L) {
+  if (!is_snapshot(L, 1) || !is_snapshot(L, 2)) return lua_pushboolean(L, 0), 1;
   lua_settop(L, 2);
-  sq_record_get_plain(L, 1, "version_id");
-  sq_record_get_plain(L, 2, "version_id");
-  sq_record_get_plain(L, 1, "id");
-  sq_record_get_plain(L, 2, "id");
+  lua_getfield(L, 1, "version_id");
+  lua_getfield(L, 2, "version_id");
+  lua_getfield(L, 1, "id");
+  lua_getfield(L, 2, "id");
   lua_pushboolean(
       L, !lua_isnil(L, 3) && lua_rawequal(L, 3, 4) && lua_rawequal(L, 5, 6));
   return 1;
+}
+
+bool sq_snapshot_lacks_version(lua_State *L, int index) {
+  if (!luaL_testudata(L, index, SQ_SNAPSHOT)) return false;
+  sq_record_get_plain(L, index, "version_id");
+  bool lacks = lua_isnil(L, -1);
+  lua_pop(L, 1);
+  return lacks;
 }
 
 void sq_snapshot_to_options(lua_State *L, int index) {
@@ -175,11 +248,16 @@ void sq_snapshot_to_options(lua_State *L, int index) {
 }
 
 void sq_snapshot_setup(lua_State *L) {
-  static const luaL_Reg methods[] = {{"download", sq_download_snapshot},
-                                     {NULL, NULL}};
+  static const luaL_Reg methods[] = {
+      {"download", sq_download_snapshot}, {"resolve", m_resolve}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
-      {"__tostring", mm_tostring}, {"__eq", mm_eq}, {NULL, NULL}};
+      {"__tostring", mm_tostring}, {"__eq", sq_snapshot_eq}, {NULL, NULL}};
+  static const luaL_Reg parts[] = {
+      {"new_snapshot", new_from_info}, {"origin", push_origin}, {NULL, NULL}};
   static const struct sq_record_class class = {SQ_SNAPSHOT, fields, get,
                                                methods, metamethods};
   sq_record_setup(L, &class);
+  sq_scripts_push_core(L);
+  luaL_setfuncs(L, parts, 0);
+  lua_pop(L, 1);
 }

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/isotime.h"
 #include "base/url.h"
@@ -18,10 +19,14 @@
 #include "endpoints.h"
 #include "json.h"
 #include "object.h"
+#include "options.h"
+#include "scripts.h"
+#include "seen.h"
 #include "snapshot.h"
 
 enum { CONTEXT_CLIENT = 1, CONTEXT_TYPE, CONTEXT_PREFIX, CONTEXT_APP_ID };
 #define KEPT_SECONDS (INT64_C(30) * 86400)
+#define RECENT INT64_C(600) /* seconds: more than clocks differ */
 
 enum field {
   F_ID,
@@ -231,7 +236,9 @@ static void push_shared(lua_State *L, struct sq_call *call, int index) {
   lua_getiuservalue(L, index, SQ_CALL_KEEPS);
   int client = lua_gettop(L);
   const char *store = sq_client_push_address(L, client, "snapshots_url");
-  const char *account = sq_client_push_address(L, client, "account_id");
+  lua_getiuservalue(L, index, SQ_CALL_CONTEXT);
+  lua_getfield(L, -1, "account_id");
+  const char *account = lua_tostring(L, -1);
   lua_pushfstring(L, "%s/%s/%s/", store,
                   call->database ? "databases" : "applications",
                   push_encoded(L, account, strlen(account)));
@@ -284,6 +291,28 @@ static lua_Integer make_records(lua_State *L, int list, int shared,
   return good;
 }
 
+/* Notes what the list on the top shows to the call's client, but for what is
+ * older than the listing: nothing made from now on can be taken for that. */
+static void remember(lua_State *L, struct sq_call *call, int index) {
+  int list = lua_gettop(L);
+  lua_Integer count = (lua_Integer)lua_rawlen(L, list);
+  int64_t begun, ended, date = sq_request_head(call->op)->date;
+  if (date < 0) date = (int64_t)time(NULL);
+  sq_request_times(call->op, &begun, &ended);
+  lua_getiuservalue(L, index, SQ_CALL_KEEPS);
+  for (lua_Integer i = 1; i <= count; i++) {
+    struct sq_time t = {0, 0};
+    lua_rawgeti(L, list, i);
+    int info = lua_gettop(L);
+    lua_getiuservalue(L, info, 1);
+    bool recent = time_of(L, info + 1, &t) && t.seconds >= date - RECENT;
+    lua_settop(L, info);
+    if (recent) sq_seen_note(L, list + 1, ended);
+    lua_settop(L, list + 1);
+  }
+  lua_settop(L, list);
+}
+
 int sq_snapshot_infos_finish(lua_State *L, struct sq_call *call, int index) {
   int n = sq_answer_push(L, call);
   if (n > 0) return n;
@@ -307,17 +336,31 @@ int sq_snapshot_infos_finish(lua_State *L, struct sq_call *call, int index) {
     lua_setfield(L, list, "problems");
   }
   lua_settop(L, list);
+  remember(L, call, index);
   return 1;
 }
 
 /* ---- methods ---------------------------------------------------------- */
 
 static int m_restore(lua_State *L) {
-  luaL_checkudata(L, 1, SQ_SNAPSHOT_INFO);
-  sq_snapshot_info_push_client(L, 1);
+  static const char *const known[] = {"wait", "progress", NULL};
+  enum { INFO = 1, OPTIONS };
+  luaL_checkudata(L, INFO, SQ_SNAPSHOT_INFO);
+  sq_snapshot_info_push_client(L, INFO);
   sq_client_check(L, -1); /* "closed" comes before what else is wrong */
-  lua_insert(L, 1);
-  if (lua_gettop(L) > 2) return luaL_error(L, "restore takes no options");
+  lua_pop(L, 1);
+  struct sq_options o =
+      sq_options_take(L, OPTIONS, "restore", NULL, true, known);
+  sq_endpoint_wait(&o);
+  lua_pushvalue(L, INFO);
+  sq_snapshot_to_options(L, lua_gettop(L));
+  for (int i = 0; known[i]; i++) {
+    lua_getfield(L, OPTIONS, known[i]);
+    lua_setfield(L, -2, known[i]);
+  }
+  lua_replace(L, OPTIONS);
+  sq_snapshot_info_push_client(L, INFO);
+  lua_replace(L, INFO);
   return sq_endpoint_call(L, "restore_snapshot");
 }
 
@@ -340,26 +383,11 @@ static int mm_tostring(lua_State *L) {
   return 1;
 }
 
-/* One snapshot is told from another by its version, never by its name. */
-static int mm_eq(lua_State *L) {
-  if (!luaL_testudata(L, 1, SQ_SNAPSHOT_INFO) ||
-      !luaL_testudata(L, 2, SQ_SNAPSHOT_INFO))
-    return lua_pushboolean(L, 0), 1;
-  lua_settop(L, 2);
-  get(L, 1, F_VERSION_ID);
-  get(L, 2, F_VERSION_ID);
-  get(L, 1, F_ID);
-  get(L, 2, F_ID);
-  lua_pushboolean(
-      L, !lua_isnil(L, 3) && lua_rawequal(L, 3, 4) && lua_rawequal(L, 5, 6));
-  return 1;
-}
-
 void sq_snapshot_info_setup(lua_State *L) {
   static const luaL_Reg methods[] = {
       {"download", sq_download_info}, {"restore", m_restore}, {NULL, NULL}};
   static const luaL_Reg metamethods[] = {
-      {"__tostring", mm_tostring}, {"__eq", mm_eq}, {NULL, NULL}};
+      {"__tostring", mm_tostring}, {"__eq", sq_snapshot_eq}, {NULL, NULL}};
   static const struct sq_record_class class = {SQ_SNAPSHOT_INFO, fields, get,
                                                methods, metamethods};
   sq_record_setup(L, &class);

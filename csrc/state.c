@@ -229,3 +229,11 @@ bool sq_state_trace(lua_State *L, struct sq_state *s) {
   }
   return true;
 }
+
+void sq_state_tell(lua_State *L, struct sq_state *s, int index,
+                   const struct sq_trace *t) {
+  sq_state_trace(L, s);
+  lua_pushvalue(L, index);
+  if (sq_client_push_trace(L, -1)) run(L, s, t);
+  lua_pop(L, 1);
+}

@@ -70,6 +70,10 @@ uint64_t sq_state_listen(lua_State *L, struct sq_state *s, int index);
 /* Runs the trace functions for what was recorded.  Errors turn the client's
  * tracing off, with a warning.  False when a hook raised, as sq_state_wait. */
 bool sq_state_trace(lua_State *L, struct sq_state *s);
+/* Runs the trace function of the client at `index`, if it has one, for `t`,
+ * behind what was recorded before. */
+void sq_state_tell(lua_State *L, struct sq_state *s, int index,
+                   const struct sq_trace *t);
 
 SQ_HIDDEN_END
 

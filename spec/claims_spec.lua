@@ -142,8 +142,10 @@ local CLAIMS = {
     { "cqueues takes the client itself", "loops_spec", "examples" },
     { "any of them steps for all", "tasks/coroutines_spec",
       "serve one task, and either's step drives both" },
-    { "returns when the application runs again", "wait_spec",
-      "waits until a restored application runs again" },
+    { "the status is what it was before", "wait_spec",
+      "is over after a minute, when it runs as before" },
+    { "that is up to 30 minutes old", "wait_spec",
+      "sees past a list that is cached from before" },
   },
   ["doc/hosts.md"] = {
     { "which never touch Lua", "layers_spec", "include only downward" },

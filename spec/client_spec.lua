@@ -185,7 +185,7 @@ describe("the account's id", function()
     it("is asked for once when the key has " .. name, function()
       local other <close> = server.start { key = key }
       other:add_snapshot { app = other.apps[1], bytes = "PK" }
-      local client <close> = helpers.client(other)
+      local client <close> = helpers.client(other, { account_id = false })
       assert(client:snapshot(other.apps[2])) -- needs none
       assert.same({}, other:requests { path = ME })
       for _ = 1, 2 do
@@ -202,7 +202,7 @@ describe("the account's id", function()
   it("that cannot be had makes the list fail, and is asked for again",
     function()
       local client <close> = helpers.client(s, { api_key = "keywithoutdash",
-        retries = 0 })
+        account_id = false, retries = 0 })
       s:fault { fault = "respond", match = { path = ME }, times = 1,
         status = 403, code = "MISSING_SCOPE", message = "needs user:read" }
       local list, err = client:all_app_snapshots(s.apps[1])
@@ -225,7 +225,8 @@ describe("the account's id", function()
     ["dots"] = { user = { id = ".." } },
   } do
     it("that is answered with " .. name .. " is a protocol error", function()
-      local client <close> = helpers.client(s, { api_key = "keywithoutdash" })
+      local client <close> = helpers.client(s, { api_key = "keywithoutdash",
+        account_id = false })
       s:fault { fault = "respond", match = { path = ME },
         json = { status = "success", response = response } }
       local list, err = client:all_snapshots()

@@ -61,7 +61,7 @@ describe("a program with everything inside", function()
     local out, err, code = run [[
       local snapshot = assert(app:snapshot())
       local info = assert(app:all_snapshots())[1]
-      assert(info.id == snapshot.id and info.version_id)
+      assert(info == assert(snapshot:resolve()))
       local done
       local zip <close> = assert(info:download { path = dir .. "/backups",
         progress = function(bytes) done = bytes end })

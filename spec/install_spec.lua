@@ -18,7 +18,7 @@ local client <close> = square.Client { api_key = key, base_url = base_url,
   snapshots_url = snapshots_url, ca_file = ca_file, proxy = "" }
 local snapshot = assert(client:snapshot "application_id")
 local info = assert(client:all_app_snapshots "application_id")[1]
-assert(info.version_id == snapshot.version_id)
+assert(info == assert(snapshot:resolve()))
 local mirror <close> = assert(square.mirror.open(dir .. "/mirror"))
 assert(assert(mirror:sync(client, { apps = { "application_id" } }))
   .downloaded == 1)

@@ -174,6 +174,8 @@ struct sq_op *sq_request_new(struct sq_profile *p,
 /* After done: the answer's head, and its body (owned by the operation). */
 const struct sq_head *sq_request_head(const struct sq_op *op);
 const struct sq_buf *sq_request_body(const struct sq_op *op);
+/* After done: when the last attempt began and ended, by sq_now. */
+void sq_request_times(const struct sq_op *op, int64_t *begun, int64_t *ended);
 
 /* A download.  Strings are copied; `dir` is absolute, `name` plain. */
 enum sq_verify { SQ_VERIFY_NONE, SQ_VERIFY_STRUCTURE, SQ_VERIFY_FULL };

@@ -40,11 +40,11 @@ struct request {
   double timeout;
   bool post;
   int attempts;
-  int64_t gone_at; /* when this try went */
   struct sq_transfer *transfer;
   struct sq_head head;
   struct sq_buf body;
   bool too_large, no_memory;
+  int64_t gone_at, ended_at; /* the last attempt */
 };
 
 static struct request *request_of(struct sq_op *op) {
@@ -242,6 +242,7 @@ static void on_end(void *context, const struct sq_failure *transport) {
   struct sq_retry_policy policy = {o->retries, o->max_retry_wait};
   struct sq_failure f;
   double wait;
+  r->ended_at = sq_now();
   judge(r, transport, &f);
   double limit = note_end(r, &f);
   trace_end(r, &f);
@@ -397,6 +398,12 @@ struct sq_op *sq_request_new(struct sq_profile *p,
 
 const struct sq_head *sq_request_head(const struct sq_op *op) {
   return &((const struct request *)op)->head;
+}
+
+void sq_request_times(const struct sq_op *op, int64_t *begun, int64_t *ended) {
+  const struct request *r = (const struct request *)op;
+  *begun = r->gone_at;
+  *ended = r->ended_at;
 }
 
 const struct sq_buf *sq_request_body(const struct sq_op *op) {

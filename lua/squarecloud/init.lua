@@ -22,7 +22,9 @@ local square = {}
 
 -- What may not be found later is loaded now, or is told to be missing.
 require "cjson" -- the part in C takes it from package.loaded
-require "squarecloud.rehearsal" -- and this
+require "squarecloud.rehearsal" -- and these, which it calls (csrc/scripts.h)
+require "squarecloud.waiting"
+require "squarecloud.owners"
 
 local CORE, OPEN = "squarecloud.core", "luaopen_squarecloud_core"
 

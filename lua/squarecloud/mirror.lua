@@ -52,7 +52,8 @@ local sync = require "squarecloud.mirror.sync"
 ---@class squarecloud.mirror.SyncOptions: squarecloud.retention.Options
 ---@field apps? string[] ids
 ---@field databases? string[] ids
----@field all? boolean the whole account instead
+---@field all? boolean the whole account instead, and the applications of the
+---workspaces that its key is in
 ---@field policy? squarecloud.retention.Policy default: keep everything listed
 ---@field concurrency? integer downloads at once; default 4
 ---@field segments? integer connections for each download
@@ -172,8 +173,8 @@ function methods:list()
 end
 
 ---Downloads whatever the policy would keep and the mirror does not have yet:
----first what has nothing in the mirror, then what has the oldest copies, and of
----one application what expires soonest. Each download is a task of the client,
+---first what has nothing in the mirror, then what has the oldest copies; of one
+---application, soonest to expire first. Each download is a task of the client,
 ---so that the others continue while one waits. A failure does not stop the
 ---others.
 ---@param client squarecloud.Client

@@ -1,7 +1,7 @@
 -- client:rehearse_restore: a snapshot is downloaded and checked, uploaded as a
 -- new application, watched until it runs, and the copy deleted. The options
--- come read and complete (csrc/rehearsal.c), `core` has the calls that only
--- this file makes.
+-- come read and complete (csrc/rehearsal.c), `core` has what the C alone gives
+-- away (csrc/scripts.h).
 --
 --   download -> upload -> start -> delete
 --        |        |         |        ^
@@ -16,7 +16,10 @@
 local error, ipairs, math, pairs, pcall, setmetatable, tostring, type, warn =
   error, ipairs, math, pairs, pcall, setmetatable, tostring, type, warn
 
-local FIRST_LOOK, LAST_LOOK = 0.25, 5 -- seconds between two, doubling
+local waiting = require "squarecloud.waiting"
+local is_id = require("squarecloud.owners").is_id
+
+local times = waiting.times
 
 -- What the platform calls an application that has come to its end.
 local ENDED = { exited = true, stopped = true, crashed = true, error = true }
@@ -58,12 +61,16 @@ function Run:fail(kind, message)
     self.core.Error)
 end
 
+function Run:late()
+  return self:fail("timeout", ("not done within %g seconds%s"):format(
+    self.options.timeout, self.status and ", it is " .. self.status or ""))
+end
+
 -- The seconds left; nil and an error when there are none.
 function Run:left()
   local left = self.deadline - self.core.clock()
   if left > 0 then return left end
-  return self:fail("timeout", ("not done within %g seconds%s"):format(
-    self.options.timeout, self.status and ", it is " .. self.status or ""))
+  return self:late()
 end
 
 -- Tells the caller; false when he has enough.
@@ -93,11 +100,6 @@ function Run:download()
 end
 
 ------------------------------------------------------------------ upload
-
-local function is_id(id)
-  return type(id) == "string" and id ~= "" and id ~= "." and id ~= ".."
-    and not id:find "%c"
-end
 
 function Run:upload()
   local left, late = self:left()
@@ -131,7 +133,7 @@ end
 function Run:look()
   local left, late = self:left()
   if not left then return nil, late end
-  local answer, err = self.core.app_status(self.client,
+  local answer, err = self.core.status(self.client,
     { app_id = self.id, within = left })
   if not answer then return err.retryable and "unknown" or nil, err end
   local response = answer.response
@@ -152,39 +154,41 @@ function Run:crashed()
     .. "(%s)"):format(self.status))
 end
 
--- Waits before the next look: ever longer, but not past what is waited for.
-function Run:pause(held)
-  local left, late = self:left()
-  if not left then return nil, late end
-  local wait = math.min(held.pause, left)
-  if held.left > 0 then wait = math.min(wait, held.left) end
-  held.pause = math.min(held.pause * 2, LAST_LOOK)
-  return self.client:sleep(wait)
-end
-
+-- What a look has come to: true when it runs, nil to go on, nil and an error.
 -- Running, and being at an end, count when they have lasted `settle` seconds;
 -- an end after it ran counts at once.
-function Run:start()
-  local clock, settle = self.core.clock, self.options.settle
-  local held = { left = settle, pause = FIRST_LOOK }
-  while true do
-    if not self:tell() then return self:fail("cancelled", "cancelled") end
-    local state, err = self:look()
-    if not state then return nil, err end
-    if state ~= "unknown" then
-      if state ~= held.state then
-        held.state, held.since, held.pause = state, clock(), FIRST_LOOK
-      end
-      held.left = settle - (clock() - held.since)
-      if state == "running" and held.left <= 0 then return true end
-      if state == "ended" and (held.ran or held.left <= 0) then
-        return self:crashed()
-      end
-      held.ran = held.ran or state == "running"
-    end
-    local ok, why = self:pause(held)
-    if not ok then return nil, why end
+function Run:judge(held)
+  if not self:tell() then return self:fail("cancelled", "cancelled") end
+  local state, err = self:look()
+  if state == nil or state == "unknown" then
+    return nil, state == nil and err or nil
   end
+  if state ~= held.state then
+    held.state, held.since = state, self.core.clock()
+    held.pause = times.boot
+  end
+  held.left = self.options.settle - (self.core.clock() - held.since)
+  if state == "running" and held.left <= 0 then return true end
+  if state == "ended" and (held.ran or held.left <= 0) then
+    return self:crashed()
+  end
+  held.ran = held.ran or state == "running"
+end
+
+-- Looks ever more seldom, but not past what is waited for.
+function Run:start()
+  local held = { left = self.options.settle, pause = times.boot }
+  local ok, err = waiting.poll { client = self.client, clock = self.core.clock,
+    deadline = self.deadline, first = 0,
+    look = function() return self:judge(held) end,
+    pause = function()
+      local pause = held.left > 0 and math.min(held.pause, held.left)
+        or held.pause
+      held.pause = math.min(held.pause * 2, times.boot_most)
+      return pause
+    end }
+  if ok or err then return ok, err end
+  return self:late()
 end
 
 ------------------------------------------------------------------ delete
@@ -279,7 +283,9 @@ function Run:put_away(err)
   return self:step "delete"
 end
 
-return function(client, snapshot, options, core)
+local rehearsal = {}
+
+function rehearsal.rehearse_restore(client, snapshot, options, core)
   local run <close> = new_run(client, snapshot, options, core)
   local ok, err
   for _, name in ipairs(STEPS) do
@@ -296,3 +302,5 @@ return function(client, snapshot, options, core)
   if ok and gone then return run.report end
   return nil, err
 end
+
+return rehearsal

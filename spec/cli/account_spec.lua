@@ -47,8 +47,38 @@ describe("squaresnap", function()
         applications = { {}, { id = "x" }, 5 } }
       local result = command.run(s, { "--json", "whoami" })
       assert.equal('{"account_id":"u","applications":[{"id":"x"}],'
-        .. '"databases":[],"key_source":"SQUARE_API_KEY"}\n', result.out)
+        .. '"databases":[],"key_source":"SQUARE_API_KEY","workspaces":[]}\n',
+        result.out)
       assert.equal(0, command.run(s, { "whoami" }).code)
+    end)
+
+    it("shows the workspaces' applications, with their owner", function()
+      s:add_workspace { name = "ours", owner = "0a1b", applications = {
+        { id = "theirs", name = "their bot" } } }
+      local text = command.run(s, { "whoami" }).out
+      assert.matches("\nWORKSPACE +OWNER +ID +NAME\nours +0a1b +theirs +"
+        .. "their bot\n$", text)
+      assert.same({ { name = "ours", owner = "0a1b", applications = {
+        { id = "theirs", name = "their bot" } } } },
+        command.run(s, { "--json", "whoami" }):json().workspaces)
+    end)
+
+    it("does without workspaces that the key may not see", function()
+      s:fault { fault = "respond", match = { path = "/v2/workspaces" },
+        status = 403, code = "MISSING_SCOPE" }
+      local result = command.run(s, { "--json", "whoami" })
+      assert.equal(0, result.code, result.err)
+      assert.is_nil(result:json().workspaces)
+    end)
+
+    it("says when it could not ask for them: exit code 3", function()
+      s:fault { fault = "respond", match = { path = "/v2/workspaces" },
+        json = { status = "success", response = 5 } }
+      local result = command.run(s, { "whoami" })
+      assert.equal(3, result.code)
+      assert.matches("^account   " .. s.account_id .. "\n", result.out)
+      assert.matches("protocol: the answer is no list of workspaces",
+        result.err)
     end)
 
     it("escapes what comes from outside", function()

@@ -5,6 +5,7 @@ local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
 local socket = require "socket"
+local waits = require "spec.support.waits"
 
 describe("squaresnap create", function()
   local s, app, other, database
@@ -215,11 +216,27 @@ describe("squaresnap create", function()
     end)
 
     it("waits for one that is made in the background", function()
-      s:configure { processing_ms = 300 }
-      local result = create(app, "--download", dir.path)
+      s:configure { processing_ms = 600 }
+      local result = command.run(s, { "create", app, "--download", dir.path },
+        { env = waits.environment() })
       assert.equal(0, result.code, result.err)
+      assert.matches("makes it in the background: waiting until its list shows "
+        .. "it, at most 20 s\n", result.err, 1, true)
+      assert.equal(1, select(2, result.err:gsub("waiting", "")))
       assert.equal(1, #helpers.names(dir.path))
       assert.equal(1, #s:requests { method = "POST" })
+    end)
+
+    it("downloads at once what has no version, and looks for none", function()
+      s:configure { created_version = s.null }
+      local result = create_json(app, "--download", dir.path)
+      assert.equal(0, result.code, result.err)
+      local lines = result:json_lines()
+      assert.is_nil(lines[1].version_id)
+      assert.equal("downloaded", lines[2].status)
+      assert.equal(0, #s:requests { method = "GET", path = "/v2" })
+      assert.matches("  " .. app .. "  %-\n$", create(app).out)
+      assert.equal(0, #s:requests { method = "GET", path = "/v2" })
     end)
 
     -- A line for a shell that is shown between backquotes.
@@ -235,6 +252,7 @@ describe("squaresnap create", function()
       it("says what goes on with a download that was cut off: no other "
         .. "snapshot, of " .. id_is, function()
           local id = id_is == "a database" and database or app
+          s:configure { created_version = true }
           local words = { "--retries=0", "create", id, "--download",
             dir .. "/b/" }
           if id == database then words[#words + 1] = "--database" end

@@ -149,9 +149,18 @@ describe("squaresnap list", function()
     assert.same({ "/v2/users/snapshots?scope=applications",
       "/v2/users/snapshots?scope=databases",
       "/v2/users/snapshots?scope=databases",
-      "/v2/databases/" .. database .. "/snapshots",
+      "/v2/users/me", "/v2/databases/" .. database .. "/snapshots",
       "/v2/users/snapshots?scope=databases",
-      "/v2/databases/" .. database .. "/snapshots" }, paths)
+      "/v2/users/me", "/v2/databases/" .. database .. "/snapshots" }, paths)
+  end)
+
+  it("makes addresses with the account that it is told", function()
+    add({ app = app }, "a", 100)
+    local result = command.run(s, { "--json", "--account-id", "0a1b", "list",
+      app, "--show-urls" })
+    assert.matches("/applications/0a1b/", result:json()[1].url, 1, true)
+    assert.equal(0, #s:requests { path = "/v2/users" })
+    assert.equal(2, command.run(s, { "--account-id=..", "list" }).code)
   end)
 
   it("shows a database's id as the other commands take it", function()

@@ -4,6 +4,7 @@ local command = require "spec.support.command"
 local downloads = require "spec.support.downloads"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
+local waits = require "spec.support.waits"
 
 describe("squaresnap restore", function()
   local s, app, database, version
@@ -120,13 +121,14 @@ describe("squaresnap restore", function()
       end)
 
     it("waits for one that is made in the background", function()
-      -- what is there is old enough not to be taken for the new one
       s:remove_snapshots { app = app }
       s:add_snapshot { app = app, path = nil, modified = os.time() - 3600,
         bytes = downloads.archive(8), version_id = "v" }
       s:configure { processing_ms = 400 }
-      local result = restore_json("--latest", "-y", "--snapshot-first")
+      local result = command.run(s, { "--json", "restore", app, "--latest",
+        "-y", "--snapshot-first" }, { env = waits.environment() })
       assert.equal(0, result.code, result.err)
+      assert.matches("waiting until its list shows it", result.err)
       assert.equal("v", result:json().version_id)
       local uris = {}
       for i, one in ipairs(s:requests()) do uris[i] = one.uri:match "[^/]*$" end

@@ -134,6 +134,7 @@ add("restore", {
 add("wait", {
   changes = true,
   prepare = function(env)
+    require("squarecloud.waiting").times.look = 0.1
     env.s:configure { processing_ms = 1 }
     return env.s
   end,

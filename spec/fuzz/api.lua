@@ -105,7 +105,8 @@ local function object(class)
   return #found > 0 and pick(found) or nil
 end
 
-local OPTIONS = { "app_id", "application_type", "scope", "snapshot_id",
+local OPTIONS = { "app_id", "application_type", "account_id", "scope",
+  "snapshot_id",
   "version_id", "wait", "url", "path", "filename", "overwrite", "resume",
   "verify", "segments", "progress", "misspelt", "apps", "policy", "dry_run",
   "keep_last", "max_bytes", "max_entries", "trace", 1 }
@@ -195,7 +196,7 @@ local function some(f) return function() return maybe(f) end end
 -- The arguments that a method is meant to have; others get whatever.
 local MEANT = {
   Client = { snapshot = { some(app) }, all_app_snapshots = { some(app) },
-    all_snapshots = {}, account = {}, app = { some(app) },
+    all_snapshots = {}, account = {}, workspaces = {}, app = { some(app) },
     database = { some(app) }, restore_snapshot = { some(restore_options) },
     rehearse_restore = { some(some_snapshot), some(rehearsal_options) },
     download = { function()
@@ -205,7 +206,7 @@ local MEANT = {
     end },
     spawn = { task_body }, run = { task_body }, step = { seconds },
     sleep = { seconds }, pending = {}, pollfd = {}, close = {} },
-  Snapshot = { download = { download_options } },
+  Snapshot = { download = { download_options }, resolve = {} },
   SnapshotInfo = { download = { download_options }, restore = {} },
   Handle = { restore_snapshot = { some(restore_options) } },
   ZipFile = { read = { some(entry) }, extract = { function()

@@ -7,6 +7,7 @@ local child = require "spec.support.child"
 local helpers = require "spec.support.helpers"
 local server = require "spec.support.server"
 local tasks = require "spec.support.tasks"
+local waits = require "spec.support.waits"
 
 local CPATH = helpers.absolute(package.cpath)
 
@@ -113,4 +114,24 @@ describe("a rehearsal in a host that took its globals away", function()
       assert.equal(1, #s:requests { method = "DELETE" })
     end)
   end
+end)
+
+describe("what is waited for in a host that took its globals away", function()
+  it("comes as anywhere, and whose it is is asked", function()
+    local s = server.shared()
+    s:configure { processing_ms = 300 }
+    s:add_workspace { owner = "0a1b", applications = { { id = "theirs" } } }
+    s:add_snapshot { app = "theirs", bytes = "PK" }
+    local out, err = child.run(tasks.PROLOGUE .. [[
+      local print, globals = print, _G
+      for name in pairs(package) do package[name] = nil end
+      for name in pairs(globals) do globals[name] = nil end
+      local made = client:snapshot { app_id = app, wait = 30 }
+      local info = made:resolve()
+      print(made == info, info:restore { wait = 5 }.status)
+      print(client:restore_snapshot(made).status)
+      print(client:all_app_snapshots "theirs"[1].url:match "/0a1b/")
+    ]], tasks.arguments(s), waits.environment { look = 0.6 })
+    assert.equal("true\tsuccess\nsuccess\n/0a1b/\n", out, err)
+  end)
 end)

@@ -6,16 +6,21 @@ require "spec.support.times" -- limits are waited out in moments
 
 local helpers = {}
 
---- A client for the test server `s`; `overrides` replace or add options.
+--- A client for the test server `s`; `overrides` replace or add options, false
+-- takes one away. It knows the account's id, so that nothing is asked but what
+-- a spec asks.
 function helpers.client(s, overrides)
   local options = {
     api_key = s.key,
     base_url = s.base_url,
     snapshots_url = s.snapshots_url,
+    account_id = s.account_id,
     ca_file = s.ca_file,
     proxy = "",
   }
-  for name, value in pairs(overrides or {}) do options[name] = value end
+  for name, value in pairs(overrides or {}) do
+    options[name] = value or nil
+  end
   return square.Client(options)
 end
 

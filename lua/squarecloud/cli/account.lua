@@ -3,7 +3,7 @@
 
 local failures = require "squarecloud.cli.failures"
 local snapshots = require "squarecloud.cli.snapshots"
-local layout = require "squarecloud.mirror.layout"
+local owners = require "squarecloud.owners"
 
 local account = {}
 
@@ -29,7 +29,7 @@ end
 local function resources(list)
   local found = {}
   for _, one in ipairs(type(list) == "table" and list or {}) do
-    if layout.is_id(dig(one, "id")) then
+    if owners.is_id(dig(one, "id")) then
       found[#found + 1] = { id = one.id, name = text(one.name),
         ram = whole(one.ram), type = text(one.type) }
     end
@@ -53,6 +53,23 @@ function account.read(client)
     memory_mb = whole(dig(user, "plan", "memory", "limit")),
     applications = resources(dig(answer.response, "applications")),
     databases = resources(dig(answer.response, "databases")) }
+end
+
+-- What a key without the scope gets, or a platform that has none.
+local REFUSED = { permission = true, not_found = true }
+
+--- The workspaces that the key is in, as `owners.workspaces` has them; nil
+-- where the key may not ask; nil and an error.
+function account.workspaces(client)
+  local answer, err = client:workspaces()
+  if not answer then
+    if REFUSED[err.kind] then return nil end
+    return nil, err
+  end
+  local list = owners.workspaces(answer)
+  if list then return list end
+  return nil, failures.new { operation = "workspaces", kind = "protocol",
+    message = "the answer is no list of workspaces" }
 end
 
 -- All snapshots, on a plan without the account's list too; nil and an error.

@@ -7,13 +7,11 @@ local snapshots = require "squarecloud.cli.snapshots"
 local transfer = require "squarecloud.cli.transfer"
 local wire = require "squarecloud.cli.wire"
 
-local PATIENCE = 30 * 60 -- what a snapshot that is to be downloaded may take
 
 local function create(session, id)
   session:under_way "change"
-  local snapshot, err = session:client():snapshot { app_id = id,
-    application_type = session:application_type(),
-    wait = session.options.download and PATIENCE or nil }
+  local snapshot, err = snapshots.create(session, id,
+    not session.options.download)
   session:under_way(nil)
   return snapshot, err
 end

@@ -246,8 +246,8 @@ mirror comes first, then what has the oldest copies. Never removes anything.]],
   function(command)
     add_ids(command, "*")
     add_database(command)
-    command:flag "--all" { description =
-      "The whole account: applications and databases." }
+    command:flag "--all" { description = "The whole account: applications "
+      .. "and databases, and its workspaces' applications." }
     command:option "--dir" { argname = "DIR", count = "1",
       convert = not_empty "--dir", description = "The mirror's folder." }
     add_rules(command)
@@ -286,7 +286,7 @@ daily limit: one for each 128 MB of memory.]],
 
 define("whoami", "Show the key's account and its ids.",
   "Shows the key's account, its plan, and the ids of its applications and "
-    .. "databases.",
+    .. "databases, and of the workspaces' applications.",
   "squaresnap whoami", function() end)
 
 define("completion", "Print a shell's completions.",
@@ -312,6 +312,9 @@ local function add_globals(main)
     description = "Read the API key from this file. Otherwise it is "
       .. "SQUARECLOUD_API_KEY, SQUARE_API_KEY, or what the platform's own "
       .. "command is logged in with." }
+  main:option "--account-id" { argname = "A",
+    convert = id_of "--account-id", description = "The account that owns what "
+      .. "is listed. Otherwise the key's, or that of the workspace it is in." }
   main:option "--timeout" { argname = "S",
     convert = number("--timeout", 0.001, 31536000), description = "Seconds "
       .. "that each request may take, and that a transfer may stall; creating "

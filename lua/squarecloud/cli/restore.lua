@@ -1,11 +1,10 @@
 -- squaresnap restore ID
 
 local console = require "squarecloud.cli.console"
+local failures = require "squarecloud.cli.failures"
 local format = require "squarecloud.cli.format"
 local snapshots = require "squarecloud.cli.snapshots"
 local wire = require "squarecloud.cli.wire"
-
-local PATIENCE = 30 * 60 -- what the snapshot before it may take
 
 -- Nothing is sent before this gives true.
 local function has_consent(session)
@@ -35,19 +34,26 @@ local function choose(session)
   end)
 end
 
--- Makes a snapshot of what is there now; nil and an error.
+-- Makes a snapshot of what is there now; nil and an error. One without a
+-- version could not be told from others later, nor restored.
 local function save_first(session)
   local options, out = session.options, session.console
   out:note("%s: first making a snapshot of the current state",
     console.show(options.id))
   session:under_way "change"
-  local made, err = session:client():snapshot { app_id = options.id,
-    application_type = session:application_type(), wait = PATIENCE }
-  if made then
-    out:note("%s: snapshot made, version %s", console.show(options.id),
-      console.show(made.version_id or "-"))
+  local made, err = snapshots.create(session, options.id)
+  if made and not made.version_id then
+    made, err = made:resolve(snapshots.patience(session, options.id))
   end
-  return made, err
+  if not made then return nil, err end
+  if not made.version_id then
+    return nil, failures.new { operation = "snapshot " .. options.id,
+      kind = "protocol", message = "the platform gives it no version", hint =
+      "it was made, but could not be restored" }
+  end
+  out:note("%s: snapshot made, version %s", console.show(options.id),
+    console.show(made.version_id))
+  return made
 end
 
 local function show_plan(session, chosen)

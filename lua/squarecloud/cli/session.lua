@@ -102,7 +102,8 @@ end
 local function client_options(self)
   local options = self.options
   local wanted = { api_key = self.api_key, base_url = options.base_url,
-    snapshots_url = options.snapshots_url, retries = options.retries,
+    snapshots_url = options.snapshots_url, account_id = options.account_id,
+    retries = options.retries,
     concurrency = options.concurrency, segments = options.segments }
   if options.timeout then -- creating takes what it takes
     wanted.timeout, wanted.stall_timeout = options.timeout, options.timeout

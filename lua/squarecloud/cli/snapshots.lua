@@ -2,6 +2,7 @@
 
 local console = require "squarecloud.cli.console"
 local failures = require "squarecloud.cli.failures"
+local format = require "squarecloud.cli.format"
 
 local snapshots = {}
 
@@ -12,6 +13,27 @@ function snapshots.of(session, id)
     application_type = session:application_type() }
   if not list then return nil, err end
   return list, session:problems(list, console.show(id))
+end
+
+--- The options of a call that waits for a snapshot, and says so.
+function snapshots.patience(session, id)
+  local times, is_told = require("squarecloud.waiting").times, false
+  return { wait = times.patience, progress = function()
+    if is_told then return end
+    is_told = true
+    session.console:note("%s: the platform makes it in the background: "
+      .. "waiting until its list shows it, at most %s", console.show(id),
+      format.seconds(times.patience))
+  end }
+end
+
+--- Makes one; nil and an error. What is made in the background is waited for,
+-- unless not (`at_once`).
+function snapshots.create(session, id, at_once)
+  local options = at_once and {} or snapshots.patience(session, id)
+  options.app_id = id
+  options.application_type = session:application_type()
+  return session:client():snapshot(options)
 end
 
 --- What `ask` gives for each of a list, as one list; nil and the first error.

@@ -39,25 +39,40 @@
 ---@class squarecloud.Client
 local Client = {}
 
+---What waits calls it before each pause: what is waited for, and the seconds
+---until the next look. `false` ends the waiting (error kind `cancelled`).
+---@alias squarecloud.WaitProgress
+---| fun(what: "snapshot"|"restore"|"earlier restore", seconds: number): false?
+
 ---@class squarecloud.SnapshotOptions
 ---@field app_id string an application's id, or a database's
 ---@field application_type? squarecloud.ApplicationType default "app"
----@field wait? number seconds to wait for the snapshot if the platform makes
----it in the background; default 0
+---@field wait? number seconds to wait, if the platform makes the snapshot in the
+---background (202), until the list shows it: 2 minutes at least are worth it, and
+---40 outlast a listing that the platform has cached; default 0
+---@field progress? squarecloud.WaitProgress
 
 ---@class squarecloud.ListOptions
 ---@field app_id string an application's id, or a database's
 ---@field application_type? squarecloud.ApplicationType default "app"
+---@field account_id? string of the account that owns it, for the addresses;
+---default the client's, else the account of the workspace that it is in, else
+---the key's
 
 ---@class squarecloud.ListAllOptions
 ---@field scope? "applications"|"databases" default "applications"
+---@field account_id? string for the addresses; default the client's, else the
+---key's
 
 ---@class squarecloud.RestoreOptions
 ---@field app_id string the application or database to restore
 ---@field application_type? squarecloud.ApplicationType default "app"
 ---@field snapshot_id string the snapshot's `id`
 ---@field version_id string the snapshot's `version_id`
----@field wait? number seconds to wait until it runs again; default 0
+---@field wait? number seconds to wait until it has settled: until the minute
+---that a restore takes is over and it runs, or is stopped, as before; and until
+---an earlier restore, for which this one is refused, is over; default 0
+---@field progress? squarecloud.WaitProgress
 
 ---@class squarecloud.DownloadOptions
 ---@field path? string the folder, created if missing; default "."
@@ -82,11 +97,14 @@ local Client = {}
 ---@alias squarecloud.ProgressFunction
 ---| fun(done: integer, total: integer?, bytes_per_second: number): false?
 
----Creates a snapshot. Never sent again if it may have been carried out (see the
----error's `sent`).
+---Creates a snapshot. Sent once: never again if it may have been carried out
+---(see the error's `sent`). With `wait`, a snapshot that is made in the
+---background is the list's only entry that is not older than the request, by the
+---server's clock, and that this client was not shown before it.
 ---@param options squarecloud.SnapshotOptions|string or the application's id
 ---@return squarecloud.Snapshot? snapshot
----@return squarecloud.Error? err
+---@return squarecloud.Error? err `pending` when there is none (yet), `protocol`
+---when there are two: it cannot be told which
 function Client:snapshot(options) end
 
 ---A list of snapshots. An entry whose name, size, time or key is missing or
@@ -95,7 +113,10 @@ function Client:snapshot(options) end
 ---@field problems? string[] which entries were left out, and why: "entry 3 (id
 ---a1): its time is missing or wrong"; nil when none was
 
----The snapshots of an application or database, in the platform's order.
+---The snapshots of an application or database, in the platform's order. Their
+---addresses are those of the account that owns it: without an `account_id` the
+---client asks for `account` and, for what is not the account's own, for
+---`workspaces`, each once.
 ---@param options squarecloud.ListOptions|string or the application's id
 ---@return squarecloud.SnapshotInfos? infos
 ---@return squarecloud.Error? err
@@ -113,7 +134,9 @@ function Client:all_app_snapshots(options) end
 function Client:all_snapshots(options) end
 
 ---Restores a snapshot: replaces what the application or database holds now.
----Like `snapshot`, never sent again if it may have been carried out.
+---Sent once, like `snapshot`; with `wait` again after a refusal because another
+---restore is under way (HTTP 409). A Snapshot whose version is not known is
+---resolved first.
 ---@param options squarecloud.RestoreOptions|squarecloud.AnySnapshot
 ---@return squarecloud.Response? response
 ---@return squarecloud.Error? err
@@ -140,6 +163,12 @@ function Client:download(options) end
 ---@return squarecloud.Response? response
 ---@return squarecloud.Error? err
 function Client:account() end
+
+---The workspaces that the key is in: what it may manage of other accounts, as
+---`response.response`: an array of { name, owner, applications, … }.
+---@return squarecloud.Response? response
+---@return squarecloud.Error? err
+function Client:workspaces() end
 
 ---A handle for an application, which saves repeating its id. Nothing is sent.
 ---@param id string

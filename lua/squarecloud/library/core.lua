@@ -11,8 +11,9 @@ local core = {}
 ---@field base_url? string the API's address; default the platform's. Must be
 ---https, except on loopback addresses
 ---@field snapshots_url? string the store's address; default the platform's
----@field account_id? string default the part of the key before the first dash;
----if it has none, the platform is asked once
+---@field account_id? string the account that owns all that is listed; default
+---the part of the key before the first dash, else the platform is asked once;
+---for another's application, its workspace's owner, who is asked for once
 ---@field timeout? number seconds for each attempt of a read; default 30
 ---@field action_timeout? number seconds for each attempt to create or restore,
 ---and for the answer to an upload; default 300
@@ -36,14 +37,16 @@ local core = {}
 
 ---What a trace function receives. There is no key, signature or query in it.
 ---@class squarecloud.TraceEvent
----@field event "request"|"response"|"failure"|"retry"|"wait"|"file"
+---@field event "request"|"response"|"failure"|"retry"|"wait"|"file"|"account" the
+---last when it was not told whose an application is
 ---@field operation string "snapshot a1"
----@field method string
----@field url string without its query
+---@field method? string
+---@field url? string without its query
 ---@field attempt integer from 1
 ---@field detail? string what went wrong; the range requested; for a file: that
 ---it is continued or started over, or what the file system refuses; for a wait:
----"rate_limited: " and the code of a limit that another request met, or "pace"
+---"rate_limited: " and the code of a limit that another request met, or "pace";
+---why the key's account is used
 ---@field http_status? integer
 ---@field bytes? integer the answer's size
 ---@field seconds? number how long it took, or how long it waits

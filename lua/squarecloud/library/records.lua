@@ -4,14 +4,15 @@
 -- Definitions for editors and for the reference pages; nobody runs this.
 
 ---A snapshot that was just created. Read-only; `pairs`, `tostring`, and `==`
----by id and version.
+---by id and version, with entries of listings, too.
 ---@class squarecloud.Snapshot
 ---@field url string where to download it
 ---@field key string its key in the store
 ---@field id string its file's name in the store: pass it as `snapshot_id`
 ---@field app_id string
 ---@field application_type squarecloud.ApplicationType
----@field version_id? string tells the snapshots of one application apart
+---@field version_id? string tells the snapshots of one application apart; most
+---answers do not name it: see `resolve`
 ---@field created_at? string ISO 8601, from the answer's date
 local Snapshot = {}
 
@@ -21,11 +22,25 @@ local Snapshot = {}
 ---@return squarecloud.Error? err
 function Snapshot:download(options) end
 
+---@class squarecloud.ResolveOptions
+---@field wait? number seconds to wait until the list shows it, which is looked
+---at every 2 minutes; default 0: it is looked at once
+---@field progress? squarecloud.WaitProgress
+
+---Finds its entry in the list: by its version, or as the only one that is not
+---older than its request and was not shown to this client before. The platform
+---may answer with a listing that is 30 minutes old.
+---@param options? squarecloud.ResolveOptions
+---@return squarecloud.SnapshotInfo? info
+---@return squarecloud.Error? err `pending` when the list does not show it yet,
+---`protocol` when it cannot be told from another
+function Snapshot:resolve(options) end
+
 ---@return table fields a plain copy
 function Snapshot:to_table() end
 
 ---An entry of a listing. Read-only; `pairs`, `tostring`, and `==` by id and
----version. Reading a field sends nothing.
+---version, with created snapshots, too. Reading a field sends nothing.
 ---@class squarecloud.SnapshotInfo
 ---@field id string the application's or database's name in the store
 ---@field size string bytes, as in the platform's guide
@@ -47,11 +62,16 @@ local SnapshotInfo = {}
 ---@return squarecloud.Error? err
 function SnapshotInfo:download(options) end
 
+---@class squarecloud.InfoRestoreOptions
+---@field wait? number seconds, as for `client:restore_snapshot`
+---@field progress? squarecloud.WaitProgress
+
 ---Restores it: replaces what its application or database holds now. Raises
 ---without a version id.
+---@param options? squarecloud.InfoRestoreOptions
 ---@return squarecloud.Response? response
 ---@return squarecloud.Error? err
-function SnapshotInfo:restore() end
+function SnapshotInfo:restore(options) end
 
 ---@return table fields a plain copy
 function SnapshotInfo:to_table() end
@@ -76,11 +96,16 @@ local Handle = {}
 
 ---@class squarecloud.HandleSnapshotOptions
 ---@field wait? number seconds, as for `client:snapshot`
+---@field progress? squarecloud.WaitProgress
+
+---@class squarecloud.HandleListOptions
+---@field account_id? string as for `client:all_app_snapshots`
 
 ---@class squarecloud.HandleRestoreOptions
 ---@field snapshot_id string the snapshot's `id`
 ---@field version_id string the snapshot's `version_id`
 ---@field wait? number seconds, as for `client:restore_snapshot`
+---@field progress? squarecloud.WaitProgress
 
 ---Creates a snapshot.
 ---@param options? squarecloud.HandleSnapshotOptions
@@ -89,9 +114,10 @@ local Handle = {}
 function Handle:snapshot(options) end
 
 ---Its snapshots, in the platform's order.
+---@param options? squarecloud.HandleListOptions
 ---@return squarecloud.SnapshotInfos? infos
 ---@return squarecloud.Error? err
-function Handle:all_snapshots() end
+function Handle:all_snapshots(options) end
 
 ---Restores one of its snapshots.
 ---@param options squarecloud.HandleRestoreOptions

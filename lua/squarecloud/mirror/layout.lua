@@ -9,6 +9,7 @@
 -- told from others by a checksum behind a `~`. Names are for people and for
 -- finding a place that nothing else has; what a file is stands in its JSON.
 
+local owners = require "squarecloud.owners"
 local time = require "squarecloud.retention.time"
 
 local format = string.format
@@ -16,6 +17,8 @@ local format = string.format
 local layout = {}
 
 layout.TYPES = { "app", "database" }
+
+layout.is_id = owners.is_id
 
 local SCOPES = { app = "applications", database = "databases" }
 local TYPES = { applications = "app", databases = "database" }
@@ -54,12 +57,6 @@ local function decode(plain)
   return (plain:gsub("%%(%x%x)", function(hex)
     return string.char(tonumber(hex, 16))
   end))
-end
-
--- Whether it may be an id: the client takes nothing else.
-function layout.is_id(id)
-  return type(id) == "string" and id ~= "" and id ~= "." and id ~= ".."
-    and not id:find "%c"
 end
 
 function layout.scope_of(application_type)

@@ -14,6 +14,7 @@ local crew = require "squarecloud.mirror.crew"
 local failure = require "squarecloud.mirror.failure"
 local files = require "squarecloud.mirror.files"
 local layout = require "squarecloud.mirror.layout"
+local owners = require "squarecloud.owners"
 local record = require "squarecloud.mirror.record"
 
 local sync = {}
@@ -99,6 +100,49 @@ local function most_urgent_first(list, newest, field)
     return places[a] < places[b]
   end)
   return list
+end
+
+-- What a key without the scope gets, or a platform that has none.
+local REFUSED = { permission = true, not_found = true }
+
+-- The applications in those listings: { [id] = true }.
+local function apps_in(asked)
+  local ids = {}
+  for _, one in ipairs(asked) do
+    if one.application_type == "app" then
+      ids[one.id or false] = true
+      for _, info in ipairs(one.infos or {}) do
+        ids[info.id] = true
+      end
+    end
+  end
+  return ids
+end
+
+-- The listings of the workspaces' applications that are not in those `asked`:
+-- others', which no list of the account has. And what failed, as one of them.
+local function listings_of_workspaces(client, asked)
+  local answer, err = client:workspaces()
+  local list, more = answer and owners.workspaces(answer), {}
+  if not list and not (err and REFUSED[err.kind]) then
+    return more, { application_type = "app", err = err or failure.new(
+      "protocol", "the answer is no list of workspaces",
+      { operation = "workspaces" }) }
+  end
+  local is_asked = apps_in(asked)
+  for _, one in ipairs(list or {}) do
+    for _, app in ipairs(one.applications) do
+      if not is_asked[app.id] then
+        is_asked[app.id] = true
+        more[#more + 1] = { id = app.id, application_type = "app",
+          ask = function()
+            return client:all_app_snapshots { app_id = app.id,
+              account_id = one.owner }
+          end }
+      end
+    end
+  end
+  return more
 end
 
 -- Asks for all of them; each gets `infos` or `err`.
@@ -191,6 +235,12 @@ local function list_remote(client, options, newest)
       return nil, err
     end
     asked = all
+  end
+  if options.all then
+    local others, problem = listings_of_workspaces(client, asked)
+    ask_all(client, others, options.concurrency)
+    others[#others + 1] = problem
+    table.move(others, 1, #others, #asked + 1, asked)
   end
   local items, failed, problems, seen = {}, {}, {}, {}
   for _, one in ipairs(asked) do
