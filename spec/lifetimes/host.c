@@ -27,9 +27,11 @@
 #include <lua.h>
 #include <lualib.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -240,7 +242,21 @@ static int with_warn(void) {
   return failed;
 }
 
-static void *nothing(void *arg) { return arg; }
+static void *tell_path(void *path) {
+  sprintf(path, "/proc/self/task/%ld", syscall(SYS_gettid));
+  return NULL;
+}
+
+/* A sanitizer has a thread of its own from the first on.  This one's is waited
+ * for until the kernel counts it no more, which joining does not. */
+static bool start_first_thread(void) {
+  char path[64];
+  pthread_t id;
+  if (pthread_create(&id, NULL, tell_path, path)) return false;
+  pthread_join(id, NULL);
+  while (access(path, F_OK) == 0) nap(0.0001);
+  return true;
+}
 
 int main(int argc, char **argv) {
   static const struct {
@@ -250,9 +266,7 @@ int main(int argc, char **argv) {
       {"close", close_state},  {"again", again},    {"exit", exit_children},
       {"thread", two_threads}, {"leave", leave},    {"move", move},
       {"bare", bare},          {"curl", with_curl}, {"warn", with_warn}};
-  pthread_t id; /* a sanitizer has a thread of its own, from the first on */
-  if (argc < 3 || pthread_create(&id, NULL, nothing, NULL)) return 2;
-  pthread_join(id, NULL);
+  if (argc < 3 || !start_first_thread()) return 2;
   script = argv + 2;
   for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
     if (strcmp(argv[1], modes[i].name) == 0) return modes[i].run();
