@@ -103,7 +103,7 @@ done
 # allocator of its own before the C library's, as valgrind does.
 elsewhere='/(layers|retention|rock|server|try)_spec\.lua$'
 if [ "$tool" = valgrind ]; then
-  elsewhere="$elsewhere|^spec/(cli|documents|progress)[/_]"
+  elsewhere="$elsewhere|^spec/(cli|documents|install|progress)[/_]"
   elsewhere="$elsewhere|/(failing|short_memory)_spec"
 fi
 
