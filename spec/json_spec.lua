@@ -164,8 +164,8 @@ describe("a list that is none, or has an entry that is none", function()
   end)
 
   local BAD = { -- the entry in place of a good one; what the message names
-    { "null", "it is no object" }, { "5", "it is no object" },
-    { '"a"', "it is no object" }, { "[]", "its name is missing or wrong" },
+    { "null", "it is not an object" }, { "5", "it is not an object" },
+    { '"a"', "it is not an object" }, { "[]", "its name is missing or wrong" },
     { "{}", "its name is missing or wrong" },
   }
   local function without(field)

@@ -95,7 +95,7 @@ describe("squaresnap, with a list that has an odd entry,", function()
       local result = command.run(s, words)
       assert.equal(1, result.code)
       assert.matches("protocol: [^\n]*nothing in the list can be read: entry 1:"
-        .. " it is no object", result.err)
+        .. " it is not an object", result.err)
     end
   end)
 end)

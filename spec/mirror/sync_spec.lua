@@ -142,7 +142,8 @@ describe("a sync", function()
       databases = { database }, dry_run = true }))
     assert.same({ 3, 1 }, { results.planned, results.failed })
     assert.same({ app .. ": entry 2 (id " .. app .. "): its size is missing "
-      .. "or wrong", app .. ": entry 4: it is not an object" }, results.problems)
+      .. "or wrong", app .. ": entry 4: it is not an object" },
+      results.problems)
     assert.equal("protocol", results[4].err.kind)
     s:listing(app, '{"status":"success","response":[]}')
     assert.is_nil(assert(m:sync(client, { apps = { app } })).problems)
