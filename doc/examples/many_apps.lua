@@ -30,10 +30,7 @@ bars:expect(#app_ids)
 local succeeded, failed = 0, 0
 
 local function back_up(app_id)
-  local snapshot = assert(client:snapshot { app_id = app_id, wait = 600 })
-  for _, info in ipairs(assert(client:all_app_snapshots(app_id))) do
-    if info.version_id == snapshot.version_id then snapshot = info end
-  end
+  local snapshot = assert(client:snapshot { app_id = app_id, wait = 2400 })
   local bar = bars:add(app_id)
   local zip, err = snapshot:download {
     path = folder,
