@@ -43,21 +43,20 @@ static inline void sq_list_append(struct sq_link *head, struct sq_link *link) {
   head->prev = link;
 }
 
-static inline void sq_link_unlink(struct sq_link *link) {
+/* Leaves its list, if it is in one. */
+static inline void sq_link_leave(struct sq_link *link) {
+  if (!link->next) return;
   link->prev->next = link->next;
   link->next->prev = link->prev;
   link->prev = link->next = NULL;
 }
 
-/* Leaves its list, if it is in one. */
-static inline void sq_link_leave(struct sq_link *link) {
-  if (link->next) sq_link_unlink(link);
-}
-
 static inline struct sq_link *sq_list_pop(struct sq_link *head) {
   struct sq_link *link = head->next;
   if (link == head) return NULL;
-  sq_link_unlink(link);
+  head->next = link->next;
+  link->next->prev = head;
+  link->prev = link->next = NULL;
   return link;
 }
 
