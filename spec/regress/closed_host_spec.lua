@@ -123,6 +123,8 @@ describe("what is waited for in a host that took its globals away", function()
     s:add_workspace { owner = "0a1b", applications = { { id = "theirs" } } }
     s:add_snapshot { app = "theirs", bytes = "PK" }
     local out, err = child.run(tasks.PROLOGUE .. [[
+      client = square.Client { api_key = key, base_url = base_url, proxy = "",
+        snapshots_url = snapshots_url, ca_file = ca_file }
       local print, globals = print, _G
       for name in pairs(package) do package[name] = nil end
       for name in pairs(globals) do globals[name] = nil end

@@ -117,7 +117,8 @@ local square = require "squarecloud"
 local probe = require "process_probe"
 local function new_client(options)
   local o = { api_key = key, base_url = base_url, proxy = "",
-    snapshots_url = snapshots_url, ca_file = ca_file }
+    snapshots_url = snapshots_url, ca_file = ca_file,
+    account_id = key:match "^[^-]+" }
   for name, value in pairs(options or {}) do o[name] = value end
   return square.Client(o)
 end

@@ -44,7 +44,8 @@ tasks.PROLOGUE = [[
   local key, base_url, snapshots_url, ca_file, app = ...
   local function new_client()
     return square.Client { api_key = key, base_url = base_url, proxy = "",
-      snapshots_url = snapshots_url, ca_file = ca_file }
+      snapshots_url = snapshots_url, ca_file = ca_file,
+      account_id = key:match "^[^-]+" }
   end
   local client = new_client()
   local _ = app, client
