@@ -191,12 +191,16 @@ describe("a limit's pause", function()
   end)
 
   it("after a second KEEP_CALM in a row is the application's", function()
-    s:configure { limits = { create_resource_ms = 1000 } }
-    local client <close> = client_of()
+    local _ <close> = times.within { creates = 0.1, application = 3, pace = 0 }
+    s:configure { limits = { create_resource_ms = 3000 } }
+    local refused = 0
+    local client <close> = client_of { trace = function(event)
+      if event.event == "failure" then refused = refused + 1 end
+    end }
     assert(client:snapshot(s.apps[1]))
     client:run(function()
       local slow = client:spawn(client.snapshot, client, s.apps[1])
-      s:wait_requests({ status = 429 }, 2)
+      while refused < 2 do client:sleep(0.005) end
       local restore = client:spawn(client.restore_snapshot, client, {
         app_id = s.apps[1], snapshot_id = "x", version_id = "y" })
       assert(client:snapshot(s.apps[2]))

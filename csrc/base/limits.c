@@ -44,18 +44,18 @@ struct pause {
 };
 
 struct application {
-  struct sq_link link;
+  struct application *next;
   char *id;
   int64_t refused_at;
   struct pause pause;
 };
 
 struct sq_limits {
-  struct sq_link link;
+  struct sq_limits *next;
   char *key;
   struct pause calls, creates;
   int64_t created_at; /* 0: never */
-  struct sq_link applications;
+  struct application *applications;
 };
 
 static const struct rule *rule_of(const char *code) {
@@ -66,58 +66,58 @@ static const struct rule *rule_of(const char *code) {
 
 /* ---- keeping ---------------------------------------------------------- */
 
-static void free_application(struct application *a) {
-  sq_link_leave(&a->link);
+/* Takes the first one out of the list, and frees it. */
+static void drop_application(struct application **list) {
+  struct application *a = *list;
+  *list = a->next;
   free(a->id);
   free(a);
 }
 
-static void free_limits(struct sq_limits *l) {
-  struct sq_link *link;
-  while ((link = sq_list_pop(&l->applications)))
-    free_application(SQ_HOLDER(link, struct application, link));
-  sq_link_leave(&l->link);
+static void drop_limits(struct sq_limits **list) {
+  struct sq_limits *l = *list;
+  *list = l->next;
+  while (l->applications) drop_application(&l->applications);
   sq_wipe(l->key);
   free(l->key);
   free(l);
 }
 
-void sq_limits_free(struct sq_link *all) {
-  struct sq_link *link;
-  while ((link = sq_list_pop(all)))
-    free_limits(SQ_HOLDER(link, struct sq_limits, link));
+void sq_limits_free(struct sq_limits **all) {
+  while (*all) drop_limits(all);
 }
 
 static bool is_past(int64_t at, int64_t now) { return now - at > FORGOTTEN; }
 
 static void forget_applications(struct sq_limits *l, int64_t now) {
-  struct sq_link *link, *next;
-  for (link = l->applications.next; link != &l->applications; link = next) {
-    struct application *a = SQ_HOLDER(link, struct application, link);
-    next = link->next;
-    if (is_past(a->refused_at, now) && is_past(a->pause.until, now))
-      free_application(a);
+  struct application **at = &l->applications;
+  while (*at) {
+    if (is_past((*at)->refused_at, now) && is_past((*at)->pause.until, now))
+      drop_application(at);
+    else
+      at = &(*at)->next;
   }
 }
 
-static void forget_keys(struct sq_link *all, int64_t now) {
-  struct sq_link *link, *next;
-  for (link = all->next; link != all; link = next) {
-    struct sq_limits *l = SQ_HOLDER(link, struct sq_limits, link);
-    next = link->next;
-    forget_applications(l, now);
-    if (is_past(l->calls.until, now) && is_past(l->creates.until, now) &&
-        is_past(l->created_at, now) && sq_list_is_empty(&l->applications))
-      free_limits(l);
+static bool is_forgotten(const struct sq_limits *l, int64_t now) {
+  return !l->applications && is_past(l->calls.until, now) &&
+         is_past(l->creates.until, now) && is_past(l->created_at, now);
+}
+
+static void forget_keys(struct sq_limits **all, int64_t now) {
+  while (*all) {
+    forget_applications(*all, now);
+    if (is_forgotten(*all, now))
+      drop_limits(all);
+    else
+      all = &(*all)->next;
   }
 }
 
-struct sq_limits *sq_limits_of(struct sq_link *all, const char *key,
+struct sq_limits *sq_limits_of(struct sq_limits **all, const char *key,
                                int64_t now) {
-  for (struct sq_link *link = all->next; link != all; link = link->next) {
-    struct sq_limits *l = SQ_HOLDER(link, struct sq_limits, link);
+  for (struct sq_limits *l = *all; l; l = l->next)
     if (strcmp(l->key, key) == 0) return l;
-  }
   forget_keys(all, now);
   struct sq_limits *l = calloc(1, sizeof *l);
   char *copy = sq_strdup(key);
@@ -127,19 +127,15 @@ struct sq_limits *sq_limits_of(struct sq_link *all, const char *key,
     return NULL;
   }
   l->key = copy;
-  sq_list_init(&l->applications);
-  sq_list_append(all, &l->link);
-  return l;
+  l->next = *all;
+  return *all = l;
 }
 
-static struct application *find_application(const struct sq_limits *l,
-                                            const char *id) {
-  struct sq_link *link = l->applications.next;
-  for (; link != &l->applications; link = link->next) {
-    struct application *a = SQ_HOLDER(link, struct application, link);
-    if (strcmp(a->id, id) == 0) return a;
-  }
-  return NULL;
+/* Where the list leads to it; to null when it is not there. */
+static struct application **find_application(struct application **list,
+                                             const char *id) {
+  while (*list && strcmp((*list)->id, id) != 0) list = &(*list)->next;
+  return list;
 }
 
 /* Null when memory is short. */
@@ -153,8 +149,8 @@ static struct application *add_application(struct sq_limits *l,
     return NULL;
   }
   a->id = copy;
-  sq_list_append(&l->applications, &a->link);
-  return a;
+  a->next = l->applications;
+  return l->applications = a;
 }
 
 /* ---- going ------------------------------------------------------------ */
@@ -170,9 +166,8 @@ static void put_off(int64_t *at, const char **why, const struct pause *p,
   *why = p->code;
 }
 
-int64_t sq_limits_may_go(const struct sq_limits *l,
-                         const struct sq_limited *who, int64_t now,
-                         const char **why) {
+int64_t sq_limits_may_go(struct sq_limits *l, const struct sq_limited *who,
+                         int64_t now, const char **why) {
   int64_t at = now;
   if (!l) return at;
   int64_t next = l->created_at + sq_nanoseconds(who->pace);
@@ -183,7 +178,7 @@ int64_t sq_limits_may_go(const struct sq_limits *l,
   put_off(&at, why, &l->calls, who->most);
   if (who->action == SQ_CREATES) put_off(&at, why, &l->creates, who->most);
   if (who->action != SQ_ASKS) {
-    const struct application *a = find_application(l, who->app);
+    const struct application *a = *find_application(&l->applications, who->app);
     if (a) put_off(&at, why, &a->pause, who->most);
   }
   return at;
@@ -223,7 +218,7 @@ static int64_t begin(struct pause *p, const struct refusal *r, double seconds,
 static struct application *met_again(struct sq_limits *l, const char *id,
                                      const struct refusal *r) {
   forget_applications(l, r->now);
-  struct application *a = find_application(l, id);
+  struct application *a = *find_application(&l->applications, id);
   bool again = a && r->gone >= a->refused_at;
   if (!a) a = add_application(l, id);
   if (a) a->refused_at = r->now;
@@ -250,9 +245,9 @@ static double refused(struct sq_limits *l, const struct sq_limited *who,
 static void passed(struct sq_limits *l, const struct sq_limited *who,
                    int64_t gone) {
   if (gone >= l->calls.since) l->calls.length = 0;
-  struct application *a =
-      who->action != SQ_ASKS ? find_application(l, who->app) : NULL;
-  if (a && gone >= a->refused_at) free_application(a);
+  if (who->action == SQ_ASKS) return;
+  struct application **a = find_application(&l->applications, who->app);
+  if (*a && gone >= (*a)->refused_at) drop_application(a);
 }
 
 double sq_limits_note(struct sq_limits *l, const struct sq_limited *who,

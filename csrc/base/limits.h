@@ -15,7 +15,6 @@
 #define SQ_LIMITS_H
 
 #include "failure.h"
-#include "list.h"
 
 SQ_HIDDEN_BEGIN
 
@@ -44,18 +43,17 @@ struct sq_limited {
 /* The limits of one key; null wherever one is taken means none. */
 struct sq_limits;
 
-/* Those of `key`, in the list `all` of the keys that are known; made when they
- * are not there, null when memory is short. */
-struct sq_limits *sq_limits_of(struct sq_link *all, const char *key,
+/* Those of `key`, in the list *all of the keys that are known (null at first);
+ * made when they are not there, null when memory is short. */
+struct sq_limits *sq_limits_of(struct sq_limits **all, const char *key,
                                int64_t now);
-void sq_limits_free(struct sq_link *all);
+void sq_limits_free(struct sq_limits **all);
 
 /* When the request may go: `now`, or later; then *why is what it waits for:
  * the limit's code ("": it had none that is known), or sq_limits_pace. */
 extern const char sq_limits_pace[];
-int64_t sq_limits_may_go(const struct sq_limits *l,
-                         const struct sq_limited *who, int64_t now,
-                         const char **why);
+int64_t sq_limits_may_go(struct sq_limits *l, const struct sq_limited *who,
+                         int64_t now, const char **why);
 
 /* It goes; and once more when it is on its way, which may be later. */
 void sq_limits_gone(struct sq_limits *l, const struct sq_limited *who,

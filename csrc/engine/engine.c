@@ -54,7 +54,6 @@ struct sq_engine *sq_engine_new(struct sq_failure *f) {
   sq_list_init(&e->outbox);
   sq_list_init(&e->live);
   sq_list_init(&e->waiting);
-  sq_list_init(&e->limits);
   e->random =
       (uint64_t)sq_now() ^ (uint64_t)(uintptr_t)e ^ ((uint64_t)getpid() << 32);
   return e;

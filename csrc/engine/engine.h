@@ -99,7 +99,7 @@ void sq_profile_trace_off(struct sq_profile *p);
 /* What may be told of a request: no key, no query string. */
 struct sq_trace {
   uint64_t listener; /* whose */
-  char event[16];    /* request, response, failure, retry, wait, file */
+  char event[16]; /* request, response, failure, retry, wait, file, account */
   char operation[96], method[8], url[256], detail[128];
   int attempt, http_status;
   unsigned dropped; /* records lost before this one */

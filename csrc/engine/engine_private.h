@@ -39,7 +39,7 @@ struct sq_engine {
   struct sq_wire *wire;
   struct sq_crew *crews[SQ_CREWS];
   struct sq_link live, waiting;
-  struct sq_link limits; /* the keys' struct sq_limits */
+  struct sq_limits *limits; /* of all keys */
   int64_t next_wake;
   bool look_for_places;
   uint64_t random;

@@ -220,8 +220,8 @@ describe("squaresnap create", function()
       local result = command.run(s, { "create", app, "--download", dir.path },
         { env = waits.environment() })
       assert.equal(0, result.code, result.err)
-      assert.matches("makes it in the background: waiting until its list shows "
-        .. "it, at most 20 s\n", result.err, 1, true)
+      assert.matches(app .. ": waiting until the platform's list shows it, 1 "
+        .. "min at most\n", result.err, 1, true)
       assert.equal(1, select(2, result.err:gsub("waiting", "")))
       assert.equal(1, #helpers.names(dir.path))
       assert.equal(1, #s:requests { method = "POST" })

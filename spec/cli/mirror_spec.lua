@@ -49,6 +49,18 @@ describe("squaresnap", function()
   end
 
   describe("sync", function()
+    it("says once what all its requests wait for", function()
+      s:configure { plan = "free", limits = { requests = 4,
+        requests_window_ms = 1500, requests_code = "RATE_LIMIT" } }
+      local result = command.run(s, { "sync", "--all", "--dir", dir .. "/w" },
+        { times = { calls = 1.6 } })
+      assert.equal(0, result.code, result.err)
+      local told = select(2, result.err:gsub(
+        "rate limited by the platform: waiting 2 s\n", ""))
+      local refused = #s:requests { status = 429 }
+      assert.is_true(told >= 1 and told < refused, result.err)
+    end)
+
     it("downloads everything without rules, soonest to expire first, once",
       function()
         local result = sync(app, "--json")

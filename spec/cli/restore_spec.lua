@@ -128,7 +128,7 @@ describe("squaresnap restore", function()
       local result = command.run(s, { "--json", "restore", app, "--latest",
         "-y", "--snapshot-first" }, { env = waits.environment() })
       assert.equal(0, result.code, result.err)
-      assert.matches("waiting until its list shows it", result.err)
+      assert.matches("waiting until the platform's list shows it", result.err)
       assert.equal("v", result:json().version_id)
       local uris = {}
       for i, one in ipairs(s:requests()) do uris[i] = one.uri:match "[^/]*$" end

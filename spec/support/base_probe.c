@@ -441,7 +441,7 @@ static void read_failure(lua_State *L, struct sq_failure *f) {
 static int on_limits(lua_State *L) {
   static const char *const actions[] = {"asks", "creates", "restores", NULL};
   static const char *const whats[] = {"may_go", "gone", "note", NULL};
-  struct sq_link *all = lua_touserdata(L, lua_upvalueindex(1));
+  struct sq_limits **all = lua_touserdata(L, lua_upvalueindex(1));
   int what = luaL_checkoption(L, 1, NULL, whats);
   lua_remove(L, 1);
   int64_t now = nanoseconds_field(L, "now");
@@ -472,33 +472,21 @@ static int on_limits(lua_State *L) {
   }
 }
 
-static int count_limits(lua_State *L) {
-  struct sq_link *all = lua_touserdata(L, lua_upvalueindex(1)), *link;
-  lua_Integer count = 0;
-  for (link = all->next; link != all; link = link->next) count++;
-  lua_pushinteger(L, count);
-  return 1;
-}
-
 static int free_limits(lua_State *L) {
   sq_limits_free(luaL_checkudata(L, 1, LIMITS));
   return 0;
 }
 
-/* limits(): the function above, and one that gives the number of keys. */
 static int p_limits(lua_State *L) {
-  struct sq_link *all = lua_newuserdatauv(L, sizeof *all, 0);
-  sq_list_init(all);
+  struct sq_limits **all = lua_newuserdatauv(L, sizeof *all, 0);
+  *all = NULL;
   if (luaL_newmetatable(L, LIMITS)) {
     lua_pushcfunction(L, free_limits);
     lua_setfield(L, -2, "__gc");
   }
   lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
   lua_pushcclosure(L, on_limits, 1);
-  lua_insert(L, -2);
-  lua_pushcclosure(L, count_limits, 1);
-  return 2;
+  return 1;
 }
 
 /* ==} */

@@ -21,9 +21,8 @@ function snapshots.patience(session, id)
   return { wait = times.patience, progress = function()
     if is_told then return end
     is_told = true
-    session.console:note("%s: the platform makes it in the background: "
-      .. "waiting until its list shows it, at most %s", console.show(id),
-      format.seconds(times.patience))
+    session.console:note("%s: waiting until the platform's list shows it, %s "
+      .. "at most", console.show(id), format.span(times.patience))
   end }
 end
 

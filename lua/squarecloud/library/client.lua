@@ -101,6 +101,8 @@ local Client = {}
 ---(see the error's `sent`). With `wait`, a snapshot that is made in the
 ---background is the list's only entry that is not older than the request, by the
 ---server's clock, and that this client was not shown before it.
+---Creates of one key go the client's `pace` apart, so that many may be asked for
+---at once.
 ---@param options squarecloud.SnapshotOptions|string or the application's id
 ---@return squarecloud.Snapshot? snapshot
 ---@return squarecloud.Error? err `pending` when there is none (yet), `protocol`
