@@ -136,6 +136,8 @@ add("wait", {
   prepare = function(env)
     require("squarecloud.waiting").times.look = 0.1
     env.s:configure { processing_ms = 1 }
+    -- two of one second could not be told apart
+    env.s:remove_snapshots { app = env.s.apps[2] }
     return env.s
   end,
   call = function(env)
