@@ -53,6 +53,9 @@ struct sq_wire *sq_wire_new(void) {
     return NULL;
   }
   curl_multi_setopt(w->multi, CURLMOPT_MAXCONNECTS, (long)CONNECTIONS_KEPT);
+#if LIBCURL_VERSION_NUM >= 0x081400 /* 8.20 */
+  curl_multi_setopt(w->multi, CURLMOPT_QUICK_EXIT, 1L);
+#endif
   return w;
 }
 
