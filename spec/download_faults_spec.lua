@@ -285,8 +285,6 @@ local redirects = {
     kind = "protocol", asked = 1 },
   { 15, "a redirect to ftp", { fault = "redirect", to = "ftp://localhost/" },
     kind = "protocol", asked = 1 },
-  { 15, "a redirect with a password", { fault = "redirect",
-    to = "https://user:word@localhost/" }, kind = "protocol", asked = 1 },
   { 15, "a redirect to nowhere", { fault = "redirect", to = "" },
     kind = "protocol", asked = 1 },
   { 15, "a redirect that has no address", { fault = "redirect", to = false },
@@ -384,6 +382,23 @@ describe("a download, whatever the store does, row", function()
     junk } do
     rows.define(it, fresh, theme)
   end
+
+  -- libcurl 8.23 takes them out of the address; from others it is refused
+  it("15: a redirect's user and password are sent to nobody", function()
+    local s = fresh()
+    local folder <close> = helpers.tmpdir()
+    local client <close> = helpers.client(s, { retries = 0 })
+    local entry = s:add_snapshot { app = s.apps[1],
+      bytes = downloads.archive(64) }
+    s:fault { fault = "redirect", times = 1,
+      to = entry.http_url:gsub("//", "//user:word@", 1) }
+    local zip, err = client:download { url = entry.http_url,
+      path = folder.path }
+    if zip then zip:close() else assert.equal("protocol", err.kind) end
+    for _, one in ipairs(s:requests()) do
+      assert.is_nil(one.headers.authorization)
+    end
+  end)
 
   it("31: a kept connection that is gone is unnoticed", function()
     local s = fresh()

@@ -489,7 +489,7 @@ describe("the test server", function()
   describe("records", function()
     it("each request as it came, its status known at once", function()
       api("POST", "/apps/" .. app .. "/snapshots?a=1%20", nil, "-d", "some")
-      curl(s.http .. "/nothing/%2e%2e/x", "--path-as-is", "-H", "X-Two: 1",
+      curl(s.http .. "/nothing/%2E%2E/x", "--path-as-is", "-H", "X-Two: 1",
         "-H", "X-Two: 2")
       local all = s:requests()
       assert.equal(2, #all)
@@ -497,7 +497,7 @@ describe("the test server", function()
         "some", s.key }, { all[1].method, all[1].uri, all[1].status,
         all[1].body, all[1].headers.authorization })
       assert.equal("1 ", all[1].args.a)
-      assert.same({ "/nothing/%2e%2e/x", 401 }, { all[2].uri, all[2].status })
+      assert.same({ "/nothing/%2E%2E/x", 401 }, { all[2].uri, all[2].status })
       assert.same({ "1", "2" }, all[2].headers["x-two"])
       assert.not_equal(all[1].connection, all[2].connection)
       assert.equal(1, #s:requests { method = "POST" })

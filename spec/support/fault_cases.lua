@@ -149,7 +149,7 @@ return {
     "store", rc = 0 },
   { { fault = "content_length", values = { "-1" } }, "store", rc = 8 },
   { { fault = "content_length", values = { "10000", "5" } }, "store",
-    rc = 0 },
+    rc = { 0, 8 } },
   { { fault = "http09" }, "store", rc = 1 },
   { { fault = "raw", bytes = "HTTP/1.1 200 OK\r\nbad line\r\n\r\n" },
     "store", rc = 8, status = 200 },
