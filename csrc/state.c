@@ -232,7 +232,7 @@ bool sq_state_trace(lua_State *L, struct sq_state *s) {
 
 void sq_state_tell(lua_State *L, struct sq_state *s, int index,
                    const struct sq_trace *t) {
-  sq_state_trace(L, s);
+  if (!sq_state_trace(L, s)) lua_error(L);
   lua_pushvalue(L, index);
   if (sq_client_push_trace(L, -1)) run(L, s, t);
   lua_pop(L, 1);

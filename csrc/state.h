@@ -52,7 +52,7 @@ void sq_state_collect(struct sq_state *s);
  * no longer. */
 void sq_state_settle(struct sq_state *s);
 /* Something has come for the call: when a task yielded for it, it is ready.
- * Whoever blocks for it looks by himself. */
+ * A blocking caller polls for it itself. */
 void sq_state_ready(struct sq_state *s, struct sq_call *call);
 /* Waits for something to come, at most so long and at most a quarter of a
  * second; lets the interpreter's hooks run.  False when one raised: what it
@@ -71,7 +71,7 @@ uint64_t sq_state_listen(lua_State *L, struct sq_state *s, int index);
  * tracing off, with a warning.  False when a hook raised, as sq_state_wait. */
 bool sq_state_trace(lua_State *L, struct sq_state *s);
 /* Runs the trace function of the client at `index`, if it has one, for `t`,
- * behind what was recorded before. */
+ * behind what was recorded before; raises what a hook raised. */
 void sq_state_tell(lua_State *L, struct sq_state *s, int index,
                    const struct sq_trace *t);
 

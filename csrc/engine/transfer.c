@@ -118,7 +118,7 @@ static size_t on_header(char *line, size_t one, size_t n, void *arg) {
 static size_t on_body(char *bytes, size_t one, size_t n, void *arg) {
   struct sq_transfer *t = arg;
   t->active_at = sq_now();
-  if (t->stopped) return 0; /* said inside curl_easy_pause, which hears not */
+  if (t->stopped) return 0; /* said inside curl_easy_pause, which ignores it */
   /* HTTP/0.9 is off, so a head came; a body before its end would be a bug */
   switch (t->judged ? t->handlers.body(t->context, bytes, one * n) : SQ_STOP) {
     case SQ_TAKEN:

@@ -25,7 +25,7 @@ local CALLS = {
     arm = function(s)
       s:fault { fault = "rate_limited", retry_after = 30, skip = 1 }
     end,
-    alarm = 0.03, -- the call drives the network then, with signals blocked
+    alarm = 0.03,
     script = "new_client { trace = function() end }:account()",
   },
   ["a download that stands still"] = {
