@@ -150,7 +150,8 @@ static struct application *add_application(struct sq_limits *l,
   }
   a->id = copy;
   a->next = l->applications;
-  return l->applications = a;
+  l->applications = a;
+  return a;
 }
 
 /* ---- going ------------------------------------------------------------ */
