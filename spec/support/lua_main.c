@@ -3,10 +3,11 @@
  * be there from the program's start (ThreadSanitizer) cannot come with a
  * module.  Takes what the specs use of the real one:
  *
- *   lua5.4 [-e CODE]... [SCRIPT [ARGUMENT...]]
+ *   lua5.4 [-v] [-e CODE]... [SCRIPT [ARGUMENT...]]
  *
- * without a script and -e, or with "-" for it: the standard input.  SIGINT
- * raises "interrupted!" as there.
+ * without a script and -e, or with "-" for it: the standard input.  What
+ * LUA_INIT_5_4 or else LUA_INIT holds runs first, and SIGINT raises
+ * "interrupted!", as there.
  */
 #include <lauxlib.h>
 #include <lua.h>
@@ -75,6 +76,15 @@ static void set_arg(lua_State *L, char **argv, int argc, int script) {
   lua_setglobal(L, "arg");
 }
 
+static int run_init(lua_State *L) {
+  const char *init = getenv("LUA_INIT_5_4");
+  if (!init) init = getenv("LUA_INIT");
+  if (!init) return LUA_OK;
+  int rc = init[0] == '@' ? luaL_loadfile(L, init + 1)
+                          : luaL_loadbuffer(L, init, strlen(init), "=LUA_INIT");
+  return rc ? rc : call(L, 0);
+}
+
 static int run(lua_State *L, int argc, char **argv) {
   int i = 1, rc = LUA_OK, script = 0;
   while (i + 1 < argc && strcmp(argv[i], "-e") == 0) i += 2;
@@ -92,7 +102,11 @@ int main(int argc, char **argv) {
   lua_State *L = luaL_newstate();
   if (!L) return 1;
   luaL_openlibs(L);
-  int rc = run(L, argc, argv);
+  int rc = run_init(L);
+  if (!rc && argc == 2 && strcmp(argv[1], "-v") == 0)
+    puts(LUA_RELEASE);
+  else if (!rc)
+    rc = run(L, argc, argv);
   if (rc) fprintf(stderr, "%s: %s\n", argv[0], lua_tostring(L, -1));
   lua_close(L);
   return rc ? EXIT_FAILURE : EXIT_SUCCESS;
