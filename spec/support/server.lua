@@ -167,12 +167,19 @@ local function launch(self)
   return nil, first_error(dir) or "it did not answer"
 end
 
+local function random_word()
+  local file <close> = assert(io.open("/dev/urandom", "rb"))
+  return (file:read(16):gsub(".", function(c)
+    return ("%02x"):format(c:byte())
+  end))
+end
+
 local function end_process(self)
   local process = self.process
   self.process = nil
   if not process then return end
   if not (self.ports and request(self.ports.admin,
-    cjson.encode { op = "quit", token = self.token })) then
+    cjson.encode { op = "quit", token = self.token })) and self.pid then
     os.execute(("kill -KILL %d 2>/dev/null"):format(self.pid))
   end
   process:close() -- waits for it
@@ -180,6 +187,9 @@ end
 
 -- Raises when it cannot; the folder is the caller's to remove.
 local function begin(self)
+  if not os.execute("mkdir -m 700 " .. quote(self.dir) .. " 2>/dev/null") then
+    error("no temporary folder in " .. self.dir:match "^(.*)/", 0)
+  end
   certificates.make(self.dir)
   local ok, why
   for _ = 1, START_ATTEMPTS do
@@ -216,13 +226,11 @@ end
 -- to end, instead of this one
 function server.start(opts)
   opts = opts or {}
-  local base = os.getenv "TMPDIR" or "/tmp"
-  local made = run("mktemp -d " .. quote(base .. "/squarecloud-server.XXXXXX")
-    .. " 2>/dev/null && od -An -N16 -tx1 /dev/urandom")
-  if not made then error("no temporary folder in " .. base, 2) end
-  local dir, noise = made:match("^([^\n]+)\n(.*)$")
+  -- named before it is made: an interruption may come at any moment
+  local dir = ("%s/squarecloud-server.%s"):format(os.getenv "TMPDIR" or "/tmp",
+    random_word())
   local self = {
-    dir = dir, owner = own_pid(), token = noise:gsub("%s", ""),
+    dir = dir, owner = own_pid(), token = random_word(),
     parent = opts.parent or own_pid(), account = opts.account,
     account_id = opts.account_id or ACCOUNT, key = opts.key or KEY,
     ca_file = dir .. "/ca.pem", null = cjson.null,
@@ -235,7 +243,9 @@ function server.start(opts)
   if not ok then
     end_process(self)
     remove_tree(dir)
-    error("the test server did not start: " .. tostring(why), 2)
+    why = tostring(why)
+    error(why:find "^no temporary folder" and why
+      or "the test server did not start: " .. why, 2)
   end
   local ports = self.ports
   self.held_silent, ports.silent = listeners.silent()
