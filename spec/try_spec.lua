@@ -240,7 +240,7 @@ describe("make try", function()
     local result = terminal:wait()
     assert.is_nil(result.out:find("%(try%)"))
     wait_for(function() return not helpers.names(dir.path)[1] end,
-      function() return "an empty folder" end)
+      function() return "nothing but " .. helpers.names(dir.path)[1] end)
   end)
 
   it("says in one line why it cannot begin", function()
