@@ -54,7 +54,9 @@ check: all $(PROBES)
 test: deps
 	@$(MAKE) check
 
-lint: all
+lint:
+	@sh spec/support/deps.sh build lint
+	@$(MAKE) -s -j2 all
 	@sh spec/support/lint.sh "$(ALL_CF) -Werror"
 
 rock:

@@ -3,7 +3,6 @@
 # clang-format.  $1: the flags that the build uses.
 set -eu
 cd "$(dirname "$0")/../.."
-sh spec/support/deps.sh lint
 
 sources=$(find csrc spec -name '*.c' | sort)
 headers=$(find csrc spec -name '*.h' | sort)
