@@ -70,6 +70,9 @@ torture: all
 peers: all
 	@$(RUN) sh spec/peers/run.sh $B/peers
 
+minutes: all
+	@$(RUN) $(LUA) spec/minutes.lua
+
 failing: export FAILING = all
 failing: all $(PROBES)
 	@$(BUSTED) spec/failing_spec.lua

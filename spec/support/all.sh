@@ -32,7 +32,7 @@ shift
 # asan and tsan, whose builds it runs in, are long over.
 [ "$#" -gt 0 ] || {
   set -- valgrind distros test always asan tsan failing coverage rock \
-    generational builds lint torture peers dist fuzz
+    generational builds lint torture minutes peers dist fuzz
   export STEPS=test RELEASES="trixie bookworm"
 }
 
