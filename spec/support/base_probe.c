@@ -473,12 +473,13 @@ static int on_limits(lua_State *L) {
 }
 
 static int free_limits(lua_State *L) {
-  sq_limits_free(luaL_checkudata(L, 1, LIMITS));
+  sq_limits_free((struct sq_limits **)luaL_checkudata(L, 1, LIMITS));
   return 0;
 }
 
 static int p_limits(lua_State *L) {
-  struct sq_limits **all = lua_newuserdatauv(L, sizeof *all, 0);
+  struct sq_limits **all =
+      (struct sq_limits **)lua_newuserdatauv(L, sizeof *all, 0);
   *all = NULL;
   if (luaL_newmetatable(L, LIMITS)) {
     lua_pushcfunction(L, free_limits);
