@@ -441,7 +441,8 @@ static void read_failure(lua_State *L, struct sq_failure *f) {
 static int on_limits(lua_State *L) {
   static const char *const actions[] = {"asks", "creates", "restores", NULL};
   static const char *const whats[] = {"may_go", "gone", "note", NULL};
-  struct sq_limits **all = lua_touserdata(L, lua_upvalueindex(1));
+  struct sq_limits **all =
+      (struct sq_limits **)lua_touserdata(L, lua_upvalueindex(1));
   int what = luaL_checkoption(L, 1, NULL, whats);
   lua_remove(L, 1);
   int64_t now = nanoseconds_field(L, "now");
