@@ -44,6 +44,7 @@ local certificates = require "spec.support.certificates"
 local listeners = require "spec.support.listeners"
 local nginx_conf = require "spec.support.nginx_conf"
 local quote = require("spec.support.quote").shell
+local random_name = require "spec.support.nginx.random_name"
 
 local server = {}
 local Server = { __name = "spec.support.server" }
@@ -58,12 +59,6 @@ local KEY = ACCOUNT .. "-5ec2e75ec2e75ec2e75ec2e75ec2e75ec2e75ec2e7deadbeef"
 local here = debug.getinfo(1, "S").source:match("^@(.*)/[^/]*$") or "."
 if here:sub(1, 1) ~= "/" then here = lfs.currentdir() .. "/" .. here end
 here = here:gsub("/%./", "/")
-
-local function run(command)
-  local pipe = assert(io.popen(command, "r"))
-  local out = pipe:read "a"
-  return pipe:close() and out, out
-end
 
 local function own_pid()
   local file <close> = assert(io.open "/proc/self/stat")
@@ -167,13 +162,6 @@ local function launch(self)
   return nil, first_error(dir) or "it did not answer"
 end
 
-local function random_word()
-  local file <close> = assert(io.open("/dev/urandom", "rb"))
-  return (file:read(16):gsub(".", function(c)
-    return ("%02x"):format(c:byte())
-  end))
-end
-
 local function end_process(self)
   local process = self.process
   self.process = nil
@@ -185,16 +173,17 @@ local function end_process(self)
   process:close() -- waits for it
 end
 
--- Raises when it cannot; the folder is the caller's to remove.
+-- False when its folder cannot be made; raises when it cannot start for
+-- another reason. What lies there then is the caller's to remove.
 local function begin(self)
   if not os.execute("mkdir -m 700 " .. quote(self.dir) .. " 2>/dev/null") then
-    error("no temporary folder in " .. self.dir:match "^(.*)/", 0)
+    return false
   end
   certificates.make(self.dir)
   local ok, why
   for _ = 1, START_ATTEMPTS do
     ok, why = launch(self)
-    if ok then return end
+    if ok then return true end
     end_process(self)
     os.remove(self.dir .. "/error.log")
   end
@@ -227,10 +216,10 @@ end
 function server.start(opts)
   opts = opts or {}
   -- named before it is made: an interruption may come at any moment
-  local dir = ("%s/squarecloud-server.%s"):format(os.getenv "TMPDIR" or "/tmp",
-    random_word())
+  local base = os.getenv "TMPDIR" or "/tmp"
+  local dir = base .. "/squarecloud-server." .. random_name(16)
   local self = {
-    dir = dir, owner = own_pid(), token = random_word(),
+    dir = dir, owner = own_pid(), token = random_name(16),
     parent = opts.parent or own_pid(), account = opts.account,
     account_id = opts.account_id or ACCOUNT, key = opts.key or KEY,
     ca_file = dir .. "/ca.pem", null = cjson.null,
@@ -239,13 +228,12 @@ function server.start(opts)
     databases = { "5b1e0f2a6c7d48e9b0a1c2d3e4f50617",
       "9a8b7c6d5e4f40312112131415161718" },
   }
-  local ok, why = pcall(begin, self)
-  if not ok then
+  local ok, begun = pcall(begin, self)
+  if not ok or not begun then
     end_process(self)
     remove_tree(dir)
-    why = tostring(why)
-    error(why:find "^no temporary folder" and why
-      or "the test server did not start: " .. why, 2)
+    error(ok and "no temporary folder in " .. base
+      or "the test server did not start: " .. tostring(begun), 2)
   end
   local ports = self.ports
   self.held_silent, ports.silent = listeners.silent()
@@ -409,7 +397,7 @@ function Server:put_file(name, content)
     if from:sub(1, 1) ~= "/" then from = lfs.currentdir() .. "/" .. from end
     assert(lfs.link(from, path, true))
   elseif content.random then
-    assert(run(("head -c %d /dev/urandom > %s"):format(content.size,
+    assert(os.execute(("head -c %d /dev/urandom > %s"):format(content.size,
       quote(path))))
   else
     local file = assert(io.open(path, "wb"))

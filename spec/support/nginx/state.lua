@@ -8,6 +8,7 @@ local lfs = require "lfs"
 local fixtures = require "fixtures"
 local limits = require "limits"
 local posix = require "posix"
+local random_name = require "random_name"
 local signature = require "signature"
 
 local state = { generation = 0 }
@@ -41,13 +42,6 @@ end
 local function iso(ms)
   return os.date("!%Y-%m-%dT%H:%M:%S", math.floor(ms / 1000))
     .. (".%03dZ"):format(ms % 1000)
-end
-
-local function random_name(count)
-  local file = assert(io.open("/dev/urandom", "rb"))
-  local bytes = file:read(count)
-  file:close()
-  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
 end
 
 local function folder_of(id)
