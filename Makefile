@@ -54,6 +54,7 @@ check: all $(PROBES)
 test: deps
 	@$(MAKE) check
 
+# ALL_CF asks pkg-config, so only a second make knows it on a bare machine.
 lint:
 	@sh spec/support/deps.sh build lint
 	@$(MAKE) -s -j2 linted

@@ -3,7 +3,8 @@
  * be there from the program's start (ThreadSanitizer) cannot come with a
  * module.  Takes what the specs use of the real one:
  *
- *   lua5.4 [-v] [-e CODE]... [SCRIPT [ARGUMENT...]]
+ *   lua5.4 [-e CODE]... [SCRIPT [ARGUMENT...]]
+ *   lua5.4 -v
  *
  * without a script and -e, or with "-" for it: the standard input.  What
  * LUA_INIT_5_4 or else LUA_INIT holds runs first, and SIGINT raises
